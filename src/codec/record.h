@@ -1,0 +1,168 @@
+/* record: the bytes of one journal record.
+ *
+ * A record is a fixed header, its fields (tag, length, value) and an optional body, padded with
+ * zeros to a multiple of 8. All numbers are little-endian.
+ *
+ *   0  u32 magic "UTR1"        4  u8 version   5  u8 flags   6  u16 type
+ *   8  u32 length of fields   12  u16 node    14  u16 zero
+ *  16  u64 length of body     24  i64 stamp (microseconds since 1970 UTC)
+ *  32  u64 customer           40  u64 account 48 u64 credential 56 u64 session
+ *  64  u64 XXH3 of the first 64 bytes and the fields
+ *  72  u64 XXH3 of the body
+ *  80  fields, then the body, then the padding
+ *
+ * Both checksums are seeded with a random key of the segment and the record's position, so that
+ * the text of a mail can never be taken for a record. Header and fields can be checked without
+ * reading the body. A reader that does not know a type goes on if the record is skippable, and
+ * refuses the journal otherwise. */
+#ifndef CODEC_RECORD_H
+#define CODEC_RECORD_H
+
+#include "base/buf.h"
+#include "base/slice.h"
+#include "base/stamp.h"
+
+#include <sys/uio.h>
+
+enum {
+    RECORD_HEADER_LEN = 80,
+    RECORD_VERSION = 1,
+    RECORD_FIELDS_MAX = 16 * 1024 * 1024,
+};
+
+enum record_flag { RECORD_SKIPPABLE = 1 };
+
+/* Numbers are for ever. */
+enum record_type {
+    RECORD_BATCH = 1,     /* a committer's batch begins (journal/writer) */
+    RECORD_MESSAGE = 10,  /* an accepted message; body: the mail, or none if in a file */
+    RECORD_REFUSALS = 11, /* aggregated refusals */
+    RECORD_SIGN_IN = 12,
+    RECORD_LOCK = 13,      /* a lock by rule */
+    RECORD_OUTCOME = 20,   /* what became of one recipient in one attempt */
+    RECORD_DSN = 21,       /* recipients reported in a notification */
+    RECORD_CARRIED = 22,   /* a living message copied out of an old segment; body as MESSAGE */
+    RECORD_DIRECTORY = 30, /* a change of the directory */
+    RECORD_COMMAND = 31,   /* an operator's command */
+};
+
+/* Tags, for ever too. Numbers are u64, text is bytes. */
+enum record_tag {
+    TAG_NONE = 0,
+    /* BATCH */
+    TAG_SEGMENT = 1, /* position at which the batch's segment begins */
+    TAG_SYNCED = 2,  /* every byte of the journal before this position was synced */
+    TAG_COUNT = 3,   /* records in the batch */
+    /* MESSAGE, CARRIED */
+    TAG_ID = 10,           /* queue id */
+    TAG_REVERSE_PATH = 11, /* without angle brackets; empty for <> */
+    TAG_RECIPIENT = 12, /* forward-path without angle brackets; one per recipient, in order */
+    TAG_RECIPIENT_NOTIFY = 13, /* of the recipient before it: bits of enum dsn_notify */
+    TAG_RECIPIENT_ORCPT = 14,  /* of the recipient before it, still xtext-decoded "type;addr" */
+    TAG_ENVID = 15,
+    TAG_RET = 16,           /* 1 FULL, 2 HDRS */
+    TAG_MESSAGE_FLAGS = 17, /* enum message_flag */
+    TAG_OCTETS = 18,        /* octets received, dots removed, without our own fields */
+    TAG_CLIENT = 19,        /* client address as text, or "uid=N" */
+    TAG_HELO = 20,
+    TAG_PROTOCOL = 21, /* "ESMTPSA" and so on (RFC 3848) */
+    TAG_LISTENER = 22, /* the listener's name */
+    TAG_LOGIN = 23,    /* the account's name */
+    TAG_FILE = 24,     /* the body's file, relative to the state directory */
+    TAG_FILE_LEN = 25,
+    TAG_TOKEN = 26,        /* idempotency token */
+    TAG_TLS = 27,          /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
+    TAG_MESSAGE_ID = 28,   /* the Message-ID field's value */
+    TAG_ORIGIN_STAMP = 29, /* CARRIED: when the message was accepted */
+    TAG_NOT_BEFORE = 30,
+    /* OUTCOME; the message is TAG_ID */
+    TAG_RECIPIENT_INDEX = 40, /* 0-based, in the order of the message's recipients */
+    TAG_OUTCOME = 41,         /* enum outcome_kind (policy/outcome) */
+    TAG_REMOTE = 42,          /* host and address of the remote server */
+    TAG_REPLY = 43,           /* the remote's reply, or our own text */
+    TAG_CODE = 44,            /* SMTP reply code, 0 when there was none */
+    TAG_ENHANCED = 45,        /* "5.1.1" */
+    TAG_ATTEMPT = 46,         /* how many attempts the recipient has had */
+    TAG_NEXT_ATTEMPT = 47,    /* when it is tried again (stamp) */
+    TAG_STAGE = 48,           /* enum relay_stage */
+    /* DIRECTORY */
+    TAG_VERSION = 60, /* the directory's version after this change; grows by one */
+    TAG_ENTITY = 61,  /* enum directory_entity (model/directory) */
+    TAG_REMOVED = 62, /* 1: the entity is gone */
+    TAG_KEY = 63,     /* id of the entity (u64) */
+    TAG_NAME = 64,
+    TAG_PARENT = 65,   /* customer of an account, account of a credential, parent customer */
+    TAG_STATE = 66,    /* enum account_state (policy/account) */
+    TAG_SENDERS = 67,  /* enum sender_right (policy/account) */
+    TAG_SENDER = 68,   /* one permitted domain or address; repeated */
+    TAG_KIND = 69,     /* enum credential_kind */
+    TAG_SCHEME = 70,   /* verifier scheme: "argon2id", "blake2b" */
+    TAG_VERIFIER = 71, /* scheme's blob */
+    TAG_CIDR = 72,     /* "192.0.2.0/24" */
+    TAG_UID = 73,
+    TAG_MAY_ACT_FOR = 74, /* account id; repeated */
+    TAG_LANGUAGE = 75,
+    TAG_LABEL = 76,
+    TAG_REASON = 77, /* of a lock, for people */
+    TAG_UNTIL = 78,  /* a stamp */
+    TAG_MAX_RECIPIENTS = 79,
+    TAG_MAX_SIZE = 80,
+    TAG_CONTACT = 81,
+    TAG_TIME_ZONE = 82,
+    /* COMMAND */
+    TAG_VERB = 90,
+    TAG_ARGUMENT = 91,
+    TAG_BY = 92, /* who gave it */
+};
+
+enum message_flag {
+    MESSAGE_8BITMIME = 1, /* BODY=8BITMIME was declared */
+    MESSAGE_SMTPUTF8 = 2,
+};
+
+struct record_header {
+    uint8_t version;
+    uint8_t flags;
+    enum record_type type;
+    uint16_t node;
+    uint32_t fields_len;
+    uint64_t body_len;
+    stamp at;
+    uint64_t customer;
+    uint64_t account;
+    uint64_t credential;
+    uint64_t session;
+    uint64_t head_sum;
+    uint64_t body_sum;
+};
+
+/* Bytes on disk of a record with these lengths, padding included. */
+uint64_t record_size(uint32_t fields_len, uint64_t body_len);
+/* Fills in head_sum and writes the header; body_sum must have been set. */
+void record_encode_header(struct record_header *h, slice fields, uint64_t seed,
+                          char out[RECORD_HEADER_LEN]) NONNULL(1, 4);
+/* 0, or -EBADMSG when these bytes are no header that could be followed (magic, version,
+ * lengths over their bounds). Checks no checksum. */
+int record_decode_header(const char in[RECORD_HEADER_LEN], struct record_header *h) MUST_USE
+    NONNULL(1, 2);
+/* Header and fields are as they were written under this seed. */
+bool record_head_is_whole(const char in[RECORD_HEADER_LEN], slice fields, uint64_t seed)
+    NONNULL(1);
+uint64_t record_body_sum(const struct iovec *iov, int count, uint64_t seed);
+
+/* Fields. */
+void record_put(struct buf *b, enum record_tag tag, slice value) NONNULL(1);
+void record_put_u64(struct buf *b, enum record_tag tag, uint64_t value) NONNULL(1);
+
+struct record_field {
+    enum record_tag tag;
+    slice value;
+    uint64_t number; /* when the value has 8 bytes */
+};
+/* Takes the next field off *fields: 1, 0 at the end, -EBADMSG when it does not fit. */
+int record_next(slice *fields, struct record_field *out) MUST_USE NONNULL(1, 2);
+/* The first field of that tag; empty and 0 when there is none. */
+slice record_get(slice fields, enum record_tag tag);
+uint64_t record_get_u64(slice fields, enum record_tag tag);
+
+#endif

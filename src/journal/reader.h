@@ -1,0 +1,45 @@
+/* reader: reads a journal up to its watermark, from any position, and follows it.
+ *
+ * A reader never passes the watermark. Damage that recovery has quarantined is stepped over and
+ * reported once (`-EBADMSG` from journal_next, after which reading goes on behind it); damage
+ * that nobody has quarantined ends reading with -EUCLEAN. One thread per reader; journal_pread
+ * may be called from any thread. */
+#ifndef JOURNAL_READER_H
+#define JOURNAL_READER_H
+
+#include "base/env.h"
+#include "codec/record.h"
+#include "journal/watermark.h"
+
+struct journal_reader;
+
+struct journal_record {
+    struct record_header header;
+    uint64_t position;      /* of the record */
+    uint64_t next;          /* position behind it: where to go on after a restart */
+    slice fields;           /* borrowed until the next call */
+    uint64_t body_position; /* where its body begins, for journal_pread */
+};
+
+/* position: from a snapshot, or 0 for the oldest that there is. 0 or -errno (-ENOENT: the
+ * position's segment is gone). */
+int journal_reader_open(struct journal_reader **out, struct env *env, const char *dir,
+                        const struct watermark *watermark, uint64_t position) MUST_USE
+    NONNULL(1, 2, 3, 4);
+void journal_reader_close(struct journal_reader **r);
+
+/* 1: a record (batch headers are not shown); 0: nothing below the watermark; -errno. */
+int journal_next(struct journal_reader *r, struct journal_record *out) MUST_USE NONNULL(1, 2);
+/* Where the next record will be read from. */
+uint64_t journal_reader_position(const struct journal_reader *r) NONNULL(1);
+
+/* Random access to bytes that were published, with a small cache of open segments. */
+struct journal_store;
+int journal_store_open(struct journal_store **out, struct env *env, const char *dir) MUST_USE
+    NONNULL(1, 2, 3);
+void journal_store_close(struct journal_store **s);
+/* len bytes from the position (never across a record's end); 0 or -errno. Thread-safe. */
+int journal_pread(struct journal_store *s, uint64_t position, void *out, size_t len) MUST_USE
+    NONNULL(1, 3);
+
+#endif

@@ -1,0 +1,145 @@
+/* conf: the configuration file, read whole or refused with file, line and what would be right.
+ *
+ * The keys are the rows of params.def. A struct conf is immutable once it was read; a reload
+ * reads a new one. It lives on this floor and not in main, since the roles read it. */
+#ifndef MODEL_CONF_H
+#define MODEL_CONF_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/stamp.h"
+
+/* Values of the CHOICE rows, in their order. */
+enum conf_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
+enum conf_transport { CONF_CAPTURE, CONF_SMARTHOST };
+
+/* The rows of one section become the fields of its struct: CONF_SECTION_<name> selects them.
+ * Text is a slice, everything else a number. */
+#define CONF_PICK(section, field_declaration) CONF_PICK_##section(field_declaration)
+#define TEXT(section, field, ...) CONF_PICK(section, slice field;)
+#define NUMBER(section, field, ...) CONF_PICK(section, uint64_t field;)
+#define SIZE(section, field, ...) CONF_PICK(section, uint64_t field;)
+#define SPAN(section, field, ...) CONF_PICK(section, span field;)
+#define FLAG(section, field, ...) CONF_PICK(section, bool field;)
+#define CHOICE(section, field, ...) CONF_PICK(section, unsigned field;)
+
+#define CONF_NOTHING(declaration)
+#define CONF_TAKE(declaration) declaration
+#define CONF_PICK_server CONF_NOTHING
+#define CONF_PICK_log CONF_NOTHING
+#define CONF_PICK_tls CONF_NOTHING
+#define CONF_PICK_listener CONF_NOTHING
+#define CONF_PICK_submission CONF_NOTHING
+#define CONF_PICK_delivery CONF_NOTHING
+#define CONF_PICK_smarthost CONF_NOTHING
+#define CONF_PICK_journal CONF_NOTHING
+#define CONF_PICK_api CONF_NOTHING
+
+struct conf_server {
+#undef CONF_PICK_server
+#define CONF_PICK_server CONF_TAKE
+#include "model/params.def"
+#undef CONF_PICK_server
+#define CONF_PICK_server CONF_NOTHING
+};
+
+struct conf_log {
+#undef CONF_PICK_log
+#define CONF_PICK_log CONF_TAKE
+#include "model/params.def"
+#undef CONF_PICK_log
+#define CONF_PICK_log CONF_NOTHING
+};
+
+struct conf_tls_files {
+#undef CONF_PICK_tls
+#define CONF_PICK_tls CONF_TAKE
+#include "model/params.def"
+#undef CONF_PICK_tls
+#define CONF_PICK_tls CONF_NOTHING
+};
+
+struct conf_listener {
+    slice name; /* of the section */
+#undef CONF_PICK_listener
+#define CONF_PICK_listener CONF_TAKE
+#include "model/params.def"
+#undef CONF_PICK_listener
+#define CONF_PICK_listener CONF_NOTHING
+};
+
+struct conf_submission {
+#undef CONF_PICK_submission
+#define CONF_PICK_submission CONF_TAKE
+#include "model/params.def"
+#undef CONF_PICK_submission
+#define CONF_PICK_submission CONF_NOTHING
+};
+
+struct conf_delivery {
+#undef CONF_PICK_delivery
+#define CONF_PICK_delivery CONF_TAKE
+#include "model/params.def"
+#undef CONF_PICK_delivery
+#define CONF_PICK_delivery CONF_NOTHING
+};
+
+struct conf_smarthost {
+#undef CONF_PICK_smarthost
+#define CONF_PICK_smarthost CONF_TAKE
+#include "model/params.def"
+#undef CONF_PICK_smarthost
+#define CONF_PICK_smarthost CONF_NOTHING
+};
+
+struct conf_journal {
+#undef CONF_PICK_journal
+#define CONF_PICK_journal CONF_TAKE
+#include "model/params.def"
+#undef CONF_PICK_journal
+#define CONF_PICK_journal CONF_NOTHING
+};
+
+struct conf_api {
+#undef CONF_PICK_api
+#define CONF_PICK_api CONF_TAKE
+#include "model/params.def"
+#undef CONF_PICK_api
+#define CONF_PICK_api CONF_NOTHING
+};
+
+#undef TEXT
+#undef NUMBER
+#undef SIZE
+#undef SPAN
+#undef FLAG
+#undef CHOICE
+
+struct conf {
+    struct conf_server server;
+    struct conf_log log;
+    struct conf_tls_files tls;
+    struct conf_submission submission;
+    struct conf_delivery delivery;
+    struct conf_smarthost smarthost;
+    struct conf_journal journal;
+    struct conf_api api;
+    const struct conf_listener *listeners;
+    size_t listener_count;
+    struct arena arena; /* owns all of the above */
+};
+
+/* Parses the text of a configuration (name: for the errors). NULL and lines of "file:line: what
+ * is wrong; what would be right" in *errors when anything is wrong: all of it is reported, not
+ * only the first. Relations between keys (a smarthost's host, plaintext AUTH off loopback, a
+ * listener without an address) are checked too. Default paths are filled in. */
+struct conf *conf_parse(slice name, slice text, struct buf *errors) NONNULL(3);
+/* Reads the file; its being missing or unreadable is an error of the same kind. */
+struct conf *conf_read(const char *path, struct buf *errors) NONNULL(1, 2);
+void conf_free(struct conf **c);
+
+/* The effective configuration as a file; with `documented`, each key with its doc, unit, range
+ * and default as comments. */
+void conf_write(const struct conf *c, bool documented, struct buf *out) NONNULL(1, 3);
+
+#endif

@@ -1,0 +1,112 @@
+/* directory: customers, accounts and credentials in memory, fed by the control journal.
+ *
+ * Read by every session and door, changed only by directory_apply. Thread-safe: one lock
+ * inside; what is returned is copied into the caller's arena. Verifying a password is the
+ * caller's work (it takes 30 ms): the directory gives the verifiers. */
+#ifndef MODEL_DIRECTORY_H
+#define MODEL_DIRECTORY_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "codec/host.h"
+#include "codec/record.h"
+#include "policy/account.h"
+
+enum directory_entity { ENTITY_CUSTOMER = 1, ENTITY_ACCOUNT = 2, ENTITY_CREDENTIAL = 3 };
+
+enum credential_kind {
+    CREDENTIAL_SECRET = 1,  /* password or token */
+    CREDENTIAL_ADDRESS = 2, /* client address */
+    CREDENTIAL_UID = 3,     /* local user */
+};
+
+/* An entity as a change carries it. One struct per entity; encode and decode below. */
+struct directory_customer {
+    uint64_t id;
+    uint64_t parent; /* reseller; 0: none */
+    slice name;
+    slice language;
+    slice time_zone;
+    slice contact;
+    enum account_state state;
+    stamp until;
+    slice reason;
+};
+
+struct directory_account {
+    uint64_t id;
+    uint64_t customer;
+    slice login;
+    slice language;
+    slice time_zone;
+    slice contact;
+    enum account_state state;
+    stamp until;
+    slice reason;
+    enum sender_right right;
+    const slice *senders;
+    size_t sender_count;
+    uint32_t max_recipients;
+    uint64_t max_size;
+};
+
+struct directory_credential {
+    uint64_t id;
+    uint64_t account;
+    enum credential_kind kind;
+    slice label;
+    slice scheme;     /* SECRET: "argon2id" or "blake2b" */
+    slice verifier;   /* argon2id: libsodium's string; blake2b: 16 bytes salt, 32 bytes hash */
+    struct cidr cidr; /* ADDRESS */
+    uint32_t uid;     /* UID */
+    const uint64_t *may_act_for; /* account ids, any kind of credential */
+    size_t may_act_for_count;
+};
+
+/* A change as the fields of a RECORD_DIRECTORY. `version` is the directory's after it. */
+void directory_put_customer(struct buf *fields, uint64_t version,
+                            const struct directory_customer *c) NONNULL(1, 3);
+void directory_put_account(struct buf *fields, uint64_t version,
+                           const struct directory_account *a) NONNULL(1, 3);
+void directory_put_credential(struct buf *fields, uint64_t version,
+                              const struct directory_credential *c) NONNULL(1, 3);
+void directory_put_removal(struct buf *fields, uint64_t version, enum directory_entity entity,
+                           uint64_t id) NONNULL(1);
+
+struct directory;
+struct directory *directory_new(const uint64_t seed[2]) NONNULL(1);
+void directory_free(struct directory **d);
+
+/* Applies the fields of one RECORD_DIRECTORY. A version that is already known is ignored (0);
+ * a gap or nonsense is -EBADMSG and changes nothing. 1: applied. */
+int directory_apply(struct directory *d, slice fields) MUST_USE NONNULL(1);
+/* Grows with each applied change; cheap, lock-free: compare before asking again. */
+uint64_t directory_version(const struct directory *d) NONNULL(1);
+
+/* All of it, as the contents of a snapshot, and back. */
+void directory_save(const struct directory *d, struct buf *out) NONNULL(1, 2);
+int directory_load(struct directory *d, slice contents) MUST_USE NONNULL(1);
+
+/* The account's copy for a session; credential 0 when none. False: no such account (or its
+ * customer is gone). Lock states are as stored; an `until` that has passed at `now` is
+ * ACCOUNT_ACTIVE. */
+bool directory_account(const struct directory *d, uint64_t id, stamp now, struct arena *a,
+                       struct account *out) NONNULL(1, 4, 5);
+bool directory_account_by_login(const struct directory *d, slice login, stamp now,
+                                struct arena *a, struct account *out) NONNULL(1, 4, 5);
+/* The account's SECRET credentials, to try one after the other. */
+size_t directory_verifiers(const struct directory *d, uint64_t account, struct arena *a,
+                           const struct directory_credential **out) NONNULL(1, 3, 4);
+/* The account that a client address (longest prefix) or a local user signs in by itself, with
+ * its credential. False: none, or (uid) more than one customer's. */
+bool directory_by_address(const struct directory *d, const struct address *client, stamp now,
+                          struct arena *a, struct account *out) NONNULL(1, 2, 4, 5);
+bool directory_by_uid(const struct directory *d, uint32_t uid, stamp now, struct arena *a,
+                      struct account *out) NONNULL(1, 4, 5);
+/* May this credential act for that account (its own always)? */
+bool directory_may_act_for(const struct directory *d, uint64_t credential, uint64_t account)
+    NONNULL(1);
+/* Is the credential still there (sessions check after a change)? */
+bool directory_has_credential(const struct directory *d, uint64_t credential) NONNULL(1);
+
+#endif
