@@ -1,5 +1,5 @@
 /* jobs: a small pool of threads for work that would block a loop (password hashes, file syncs).
- * Bounded: jobs_submit says -EAGAIN when `queue_max` wait. */
+ * Bounded: jobs_submit says -EAGAIN when `queue_max` wait. A submitted job holds its loop. */
 #ifndef NET_JOBS_H
 #define NET_JOBS_H
 
@@ -14,6 +14,7 @@ struct job {
     struct job *next;      /* the pool's */
 };
 
+/* NULL: no thread could be started. */
 struct jobs *jobs_new(unsigned threads, unsigned queue_max);
 /* Waits for running jobs; those that wait are dropped without `done`. */
 void jobs_free(struct jobs **j);

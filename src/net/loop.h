@@ -13,9 +13,13 @@ struct loop;
 
 struct loop *loop_new(void); /* NULL: out of descriptors or memory */
 void loop_free(struct loop **l);
-/* Until loop_stop, or nothing is left to wait for. */
+/* Until loop_stop, or nothing is left to wait for: no stream, listener, watch, timer or job,
+ * and nobody holds it. A loop that only gets tasks from other threads must be held. */
 void loop_run(struct loop *l) NONNULL(1);
 void loop_stop(struct loop *l) NONNULL(1); /* from any thread */
+/* Keeps loop_run going though nothing is registered; counted; from any thread. */
+void loop_hold(struct loop *l) NONNULL(1);
+void loop_release(struct loop *l) NONNULL(1);
 
 /* Runs fn(ctx) soon on the loop's thread. The caller's storage until fn is called. From any
  * thread; one wake-up serves all that is posted before the loop looks. */
