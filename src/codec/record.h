@@ -11,6 +11,8 @@
  *  72  u64 XXH3 of the body
  *  80  fields, then the body, then the padding
  *
+ * A field is u16 tag, u32 length, value.
+ *
  * Both checksums are seeded with a random key of the segment and the record's position, so that
  * the text of a mail can never be taken for a record. Header and fields can be checked without
  * reading the body. A reader that does not know a type goes on if the record is skippable, and
@@ -28,6 +30,7 @@ enum {
     RECORD_HEADER_LEN = 80,
     RECORD_VERSION = 1,
     RECORD_FIELDS_MAX = 16 * 1024 * 1024,
+    RECORD_BODY_MAX = 1024 * 1024 * 1024,
 };
 
 enum record_flag { RECORD_SKIPPABLE = 1 };
@@ -150,7 +153,7 @@ bool record_head_is_whole(const char in[RECORD_HEADER_LEN], slice fields, uint64
     NONNULL(1);
 uint64_t record_body_sum(const struct iovec *iov, int count, uint64_t seed);
 
-/* Fields. */
+/* Fields. One that does not fit into the buffer sets its error and leaves no part of itself. */
 void record_put(struct buf *b, enum record_tag tag, slice value) NONNULL(1);
 void record_put_u64(struct buf *b, enum record_tag tag, uint64_t value) NONNULL(1);
 

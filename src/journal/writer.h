@@ -42,6 +42,7 @@ struct journal_config {
     struct env *env;
     const char *dir; /* "journal/smtpd", below the environment's root; made when missing */
     uint16_t node;
+    enum id_writer self; /* whose journal it is: the index into its readers' snapshots */
     struct watermark *watermark;
     const int *wake; /* eventfds that are written to after each published batch */
     size_t wake_count;
