@@ -43,7 +43,10 @@ enum reply_result { REPLY_MORE, REPLY_DONE, REPLY_BAD };
 void reply_parser_init(struct reply_parser *p) NONNULL(1);
 /* Takes bytes off *in up to the end of one reply. On REPLY_DONE *out is set, its text borrowed
  * from the parser until the next call. Accepts bare LF from servers, as all clients do.
- * `on_line` (may be NULL) sees each line's text as it completes: for EHLO keywords. */
+ * REPLY_BAD: a line that is none of a reply, or whose code differs from that of the lines
+ * before it; the conversation is out of step and cannot go on. The enhanced code is the first
+ * that a line gives and that fits the code's class. `on_line` (may be NULL) sees each line's
+ * text as it completes, as it came but for its codes: for EHLO keywords. */
 enum reply_result reply_parse(struct reply_parser *p, slice *in, struct reply *out,
                               void (*on_line)(void *ctx, slice text), void *ctx)
     NONNULL(1, 2, 3);

@@ -1,0 +1,148 @@
+#include "codec/dot.h"
+
+/* Where the decoder stands. A CR is given out at once, since the CRLF before the last dot
+ * belongs to the content; a dot at the start of a line only when what follows it is known. */
+enum { LINE_START, IN_LINE, AFTER_CR, AFTER_DOT, AFTER_DOT_CR };
+
+void dot_decoder_init(struct dot_decoder *d, size_t line_max)
+{
+    *d = (struct dot_decoder){.state = LINE_START, .line_max = line_max};
+}
+
+static void note(struct dot_decoder *d, enum dot_fault fault)
+{
+    if (d->fault == DOT_FINE)
+        d->fault = fault;
+}
+
+static void count(struct dot_decoder *d, size_t n)
+{
+    d->line_len += n;
+    if (d->line_max && d->line_len > d->line_max)
+        note(d, DOT_LINE_TOO_LONG);
+}
+
+/* One byte of content, inside a line. */
+static void take_byte(struct dot_decoder *d, char c)
+{
+    if (d->state == AFTER_CR && c != '\n')
+        note(d, DOT_BARE_CR);
+    if (d->state != AFTER_CR && c == '\n')
+        note(d, DOT_BARE_LF);
+    if (c == '\0')
+        note(d, DOT_NUL);
+    count(d, 1);
+    bool is_end = d->state == AFTER_CR && c == '\n';
+    if (c == '\n')
+        d->line_len = 0;
+    d->state = is_end ? LINE_START : c == '\r' ? AFTER_CR : IN_LINE;
+}
+
+static bool has(slice s, char c)
+{
+    return slice_find(s, c) >= 0;
+}
+
+/* The rest of a line at the start of s, while in IN_LINE: its length, with its CRLF if that is
+ * there. The common case, a whole good line, costs three memchr. */
+static size_t take_line(struct dot_decoder *d, slice s)
+{
+    ptrdiff_t lf = slice_find(s, '\n');
+    size_t len = lf < 0 ? s.len : (size_t)lf + 1;
+    /* the line without its CRLF, or without a CR that may become one */
+    slice text = slice_to(s, lf < 0 ? len : len - 1);
+    bool has_cr = text.len && text.ptr[text.len - 1] == '\r';
+    if (has_cr)
+        text.len--;
+    bool is_good = (lf < 0 || has_cr) && !has(text, '\r') && !has(text, '\0');
+    if (is_good) {
+        count(d, len);
+        if (lf >= 0)
+            d->line_len = 0;
+        d->state = lf >= 0 ? LINE_START : has_cr ? AFTER_CR : IN_LINE;
+        return len;
+    }
+    for (size_t i = 0; i < len; i++)
+        take_byte(d, s.ptr[i]);
+    return len;
+}
+
+/* The byte behind a dot at the start of a line. True when it completes the end of data. */
+static bool take_after_dot(struct dot_decoder *d, slice *in)
+{
+    char c = in->ptr[0];
+    if (d->state == AFTER_DOT && c == '\r') {
+        d->state = AFTER_DOT_CR;
+        *in = slice_from(*in, 1);
+        return false;
+    }
+    if (d->state == AFTER_DOT_CR && c == '\n') {
+        d->state = LINE_START;
+        *in = slice_from(*in, 1);
+        return true;
+    }
+    /* the dot was transparency; a CR behind it is content, and bare */
+    if (d->state == AFTER_DOT_CR) {
+        count(d, 1);
+        note(d, DOT_BARE_CR);
+    }
+    d->state = IN_LINE;
+    return false;
+}
+
+bool dot_decode(struct dot_decoder *d, slice *in, slice *out)
+{
+    while (in->len && (d->state == AFTER_DOT || d->state == AFTER_DOT_CR)) {
+        if (take_after_dot(d, in)) {
+            *out = (slice){in->ptr, 0};
+            return true;
+        }
+    }
+    const char *start = in->ptr;
+    while (in->len) {
+        char c = in->ptr[0];
+        if (d->state == LINE_START && c == '.') {
+            *out = (slice){start, (size_t)(in->ptr - start)};
+            *in = slice_from(*in, 1);
+            d->state = AFTER_DOT;
+            return false;
+        }
+        if (d->state == AFTER_CR) {
+            take_byte(d, c);
+            *in = slice_from(*in, 1);
+        } else {
+            *in = slice_from(*in, take_line(d, *in));
+        }
+    }
+    *out = (slice){start, (size_t)(in->ptr - start)};
+    return false;
+}
+
+void dot_encode(struct buf *out, slice in, bool *at_line_start)
+{
+    slice rest = in;
+    /* everything up to and with a dot at a line start goes out, then that dot once more */
+    size_t from = 0;
+    for (;;) {
+        ptrdiff_t at = slice_find(slice_from(rest, from), '.');
+        if (at < 0)
+            break;
+        size_t dot = from + (size_t)at;
+        const char *p = rest.ptr + dot;
+        if (p == in.ptr ? *at_line_start : p[-1] == '\n') {
+            buf_append(out, slice_to(rest, dot + 1));
+            rest = slice_from(rest, dot);
+            from = 1;
+        } else {
+            from = dot + 1;
+        }
+    }
+    buf_append(out, rest);
+    if (in.len)
+        *at_line_start = in.ptr[in.len - 1] == '\n';
+}
+
+void dot_finish(struct buf *out, bool at_line_start)
+{
+    buf_append(out, at_line_start ? SLICE(".\r\n") : SLICE("\r\n.\r\n"));
+}
