@@ -15,7 +15,26 @@
  * recipient was accepted, DATA's 354 is answered with an empty message and its verdict ignored
  * (RFC 2920 3.1). Guarantees: a recipient is DELIVERED only after a 2xx reply to end of data;
  * each recipient gets exactly one verdict per message; nothing is transmitted after a reply
- * that refuses it. */
+ * that refuses it; what a server may send before it is cut off is bounded.
+ *
+ * Calls only take note; relay_effect does the work, and `out` is complete when it has said
+ * false. Choices:
+ *  - Content goes by DATA; CHUNKING is not used.
+ *  - Without 8BITMIME offered a body with octets over 127 is sent as it is, without BODY=, as
+ *    most clients do: RFC 6152 section 3 would have it converted or returned, and hosts that
+ *    neither offer 8BITMIME nor pass eight bits are rarer than users harmed by a return.
+ *    SMTPUTF8 has no such way out: not offered, the message fails (FAULT_CAPABILITY, 5.6.7).
+ *  - A message over the host's SIZE fails before anything is sent (FAULT_CAPABILITY, 5.3.4).
+ *  - Recipients beyond the host's LIMITS RCPTMAX get their verdict first: stage RCPT,
+ *    FAULT_CAPABILITY, NEXT_RETRY, 4.5.3. They may go into the next transaction at once.
+ *    After LIMITS MAILMAX messages the machine signs off by itself.
+ *  - A kept connection that its server closes (or answers with 421) before MAIL was answered
+ *    was merely stale: NEXT_ADDRESS with SCOPE_MESSAGE, which asks for a new connection now,
+ *    to the same address if there is no other. NEXT_ADDRESS with SCOPE_SITE is all others.
+ *  - A reply that arrives while the content is being sent refuses it, whatever it says: its
+ *    2xx is never taken for the answer to end of data.
+ *  - AUTH in plain text only when allowed; the secret is wiped from our memory, but not from
+ *    `out`, which is the owner's to write and clear. */
 #ifndef DIALOG_RELAY_H
 #define DIALOG_RELAY_H
 
@@ -30,7 +49,8 @@ enum relay_tls {
     RELAY_TLS_OPPORTUNISTIC, /* when offered; any certificate; in plain text if it fails */
     RELAY_TLS_ENCRYPT,       /* required; any certificate */
     RELAY_TLS_VERIFY,        /* required; certificate checked by the owner */
-    RELAY_TLS_IMPLICIT,      /* from the first byte; certificate checked by the owner */
+    RELAY_TLS_IMPLICIT,      /* from the first byte: RELAY_START_TLS is the first effect after
+                              * relay_connected; certificate checked by the owner */
 };
 
 struct relay_config {
@@ -101,15 +121,20 @@ void relay_body(struct relay *r, slice bytes) NONNULL(1);
 void relay_body_end(struct relay *r, int err) NONNULL(1);
 /* QUIT, after READY. */
 void relay_quit(struct relay *r) NONNULL(1);
-/* The connection failed (FAULT_TIMEOUT, CLOSED, REFUSED, TLS …): verdicts for every recipient
- * that has none, then CLOSE. */
+/* The connection failed (FAULT_TIMEOUT, CLOSED, REFUSED, TLS …), or could not be made (before
+ * relay_connected: STAGE_CONNECT): verdicts for every recipient that has none, then CLOSE. What
+ * relay_input was given before still counts. Nothing more after CLOSE. */
 void relay_failed(struct relay *r, enum relay_fault fault) NONNULL(1);
 
-/* Which deadline runs (RFC 5321 section 4.5.3.2). */
+/* Which deadline runs (RFC 5321 section 4.5.3.2). STAGE_LOCAL: none of the peer's, the owner's
+ * own for an idle connection. After relay_quit: STAGE_CONNECT. */
 enum relay_stage relay_waits(const struct relay *r) NONNULL(1);
 const struct ehlo *relay_peer(const struct relay *r) NONNULL(1);
-/* When the connection ended without a message: why, for the site. */
+/* When the connection ended before the first READY: why, for the site; *reply (code 0 when
+ * there was a fault, see relay_site_fault) is valid as long as the machine. NEXT_PLAIN:
+ * connect again with RELAY_TLS_NONE. After a READY: NEXT_CONTINUE. */
 struct outcome relay_site_outcome(const struct relay *r, enum relay_stage *stage,
                                   struct reply *reply) NONNULL(1, 2, 3);
+enum relay_fault relay_site_fault(const struct relay *r) NONNULL(1);
 
 #endif
