@@ -12,7 +12,16 @@
 #include "codec/record.h"
 #include "policy/account.h"
 
-enum directory_entity { ENTITY_CUSTOMER = 1, ENTITY_ACCOUNT = 2, ENTITY_CREDENTIAL = 3 };
+enum directory_entity {
+    ENTITY_CUSTOMER = 1,
+    ENTITY_ACCOUNT = 2,
+    ENTITY_CREDENTIAL = 3,
+    /* All entities are about to be written again (the journal had lost its history): the only
+     * change that may be more than one version ahead. Nothing disappears meanwhile; what was
+     * not written again by the end is gone then. */
+    ENTITY_RESTATEMENT = 4,
+    ENTITY_RESTATEMENT_END = 5,
+};
 
 enum credential_kind {
     CREDENTIAL_SECRET = 1,  /* password or token */
@@ -73,12 +82,17 @@ void directory_put_credential(struct buf *fields, uint64_t version,
 void directory_put_removal(struct buf *fields, uint64_t version, enum directory_entity entity,
                            uint64_t id) NONNULL(1);
 
+/* `entity` is ENTITY_RESTATEMENT or ENTITY_RESTATEMENT_END. */
+void directory_put_restatement(struct buf *fields, uint64_t version,
+                               enum directory_entity entity) NONNULL(1);
+
 struct directory;
 struct directory *directory_new(const uint64_t seed[2]) NONNULL(1);
 void directory_free(struct directory **d);
 
 /* Applies the fields of one RECORD_DIRECTORY. A version that is already known is ignored (0);
- * a gap or nonsense is -EBADMSG and changes nothing. 1: applied. */
+ * a gap or nonsense is -EBADMSG and changes nothing. 1: applied. Accounts and customers may go
+ * in any order; an account takes its credentials with it. */
 int directory_apply(struct directory *d, slice fields) MUST_USE NONNULL(1);
 /* Grows with each applied change; cheap, lock-free: compare before asking again. */
 uint64_t directory_version(const struct directory *d) NONNULL(1);
@@ -88,8 +102,11 @@ void directory_save(const struct directory *d, struct buf *out) NONNULL(1, 2);
 int directory_load(struct directory *d, slice contents) MUST_USE NONNULL(1);
 
 /* The account's copy for a session; credential 0 when none. False: no such account (or its
- * customer is gone). Lock states are as stored; an `until` that has passed at `now` is
- * ACCOUNT_ACTIVE. */
+ * customer is gone). Lock states are as stored, the strictest of the account, its customer and
+ * the customer's resellers (locked, suspended, active; the later `until` of two that are
+ * equal); an `until` that has passed at `now` is ACCOUNT_ACTIVE. What the account does not say
+ * (language, time zone) is its customer's, then "en" and "UTC". Logins are compared without
+ * ASCII case. */
 bool directory_account(const struct directory *d, uint64_t id, stamp now, struct arena *a,
                        struct account *out) NONNULL(1, 4, 5);
 bool directory_account_by_login(const struct directory *d, slice login, stamp now,
@@ -98,7 +115,7 @@ bool directory_account_by_login(const struct directory *d, slice login, stamp no
 size_t directory_verifiers(const struct directory *d, uint64_t account, struct arena *a,
                            const struct directory_credential **out) NONNULL(1, 3, 4);
 /* The account that a client address (longest prefix) or a local user signs in by itself, with
- * its credential. False: none, or (uid) more than one customer's. */
+ * its credential (the oldest of several). False: none, or more than one customer's. */
 bool directory_by_address(const struct directory *d, const struct address *client, stamp now,
                           struct arena *a, struct account *out) NONNULL(1, 2, 4, 5);
 bool directory_by_uid(const struct directory *d, uint32_t uid, stamp now, struct arena *a,

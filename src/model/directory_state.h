@@ -1,0 +1,44 @@
+/* directory_state: what the directory holds, and how changes change it. Without lock; for the
+ * files of the directory only. */
+#ifndef MODEL_DIRECTORY_STATE_H
+#define MODEL_DIRECTORY_STATE_H
+
+#include "base/map.h"
+#include "model/directory_codec.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct directory_state {
+    struct map customers;   /* by id */
+    struct map accounts;    /* by id */
+    struct map logins;      /* accounts by login_key */
+    struct map credentials; /* by id */
+    struct map doors;       /* first credential of a chain, by door */
+    /* Address credentials with each prefix length, so that a lookup tries only those. */
+    uint32_t prefixes[2][129];
+    bool is_restating;
+};
+
+struct directory {
+    pthread_rwlock_t lock;
+    _Atomic uint64_t version;
+    uint64_t seed[2];
+    struct directory_state state;
+};
+
+void directory_state_init(struct directory_state *s, const uint64_t seed[2]) NONNULL(1, 2);
+void directory_state_fini(struct directory_state *s) NONNULL(1);
+
+/* Versions are the caller's question. 0, or -EBADMSG with nothing changed. */
+int directory_state_apply(struct directory_state *s, const struct directory_change *change,
+                          slice fields) MUST_USE NONNULL(1, 2);
+
+struct customer_node *directory_state_customer(const struct directory_state *s, uint64_t id)
+    NONNULL(1);
+struct account_node *directory_state_account(const struct directory_state *s, uint64_t id)
+    NONNULL(1);
+struct credential_node *directory_state_credential(const struct directory_state *s, uint64_t id)
+    NONNULL(1);
+
+#endif
