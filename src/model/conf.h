@@ -8,10 +8,19 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/stamp.h"
+#include "codec/host.h"
 
 /* Values of the CHOICE rows, in their order. */
 enum conf_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
 enum conf_transport { CONF_CAPTURE, CONF_SMARTHOST };
+enum conf_relay_tls {
+    CONF_RELAY_TLS_NONE,
+    CONF_RELAY_TLS_OPPORTUNISTIC,
+    CONF_RELAY_TLS_ENCRYPT,
+    CONF_RELAY_TLS_VERIFY,
+    CONF_RELAY_TLS_IMPLICIT,
+};
+enum conf_log_format { CONF_LOGFMT, CONF_JSON };
 
 /* The rows of one section become the fields of its struct: CONF_SECTION_<name> selects them.
  * Text is a slice, everything else a number. */
@@ -141,5 +150,17 @@ void conf_free(struct conf **c);
 /* The effective configuration as a file; with `documented`, each key with its doc, unit, range
  * and default as comments. */
 void conf_write(const struct conf *c, bool documented, struct buf *out) NONNULL(1, 3);
+
+/* After a reload: what needs a restart keeps its old value in `fresh`. The number of values
+ * that were kept, their names ("server.node, listeners") appended to *names. */
+unsigned conf_keep_fixed(struct conf *fresh, const struct conf *old, struct buf *names)
+    NONNULL(1, 2, 3);
+
+/* A listener's address, taken apart: *address and *port are set for CONF_ENDPOINT_INET only. */
+enum conf_endpoint_kind { CONF_ENDPOINT_BAD, CONF_ENDPOINT_INET, CONF_ENDPOINT_UNIX };
+enum conf_endpoint_kind conf_endpoint(slice text, struct address *address, uint16_t *port)
+    NONNULL(2, 3);
+/* Longest path of a Unix socket. */
+enum { CONF_SOCKET_PATH_MAX = 107 };
 
 #endif

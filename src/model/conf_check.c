@@ -1,0 +1,195 @@
+/* Relations between the keys of a configuration, and where a listener listens. */
+#include "model/conf_rows.h"
+
+#include <arpa/inet.h>
+
+struct check {
+    const struct conf *conf;
+    slice name;
+    const struct conf_lines *lines;
+    struct buf *errors;
+    unsigned problems;
+};
+
+/* The line of a key: `value` points at its field. */
+static unsigned line_of(const struct check *k, const void *value)
+{
+    for (size_t i = 0; i < conf_row_count; i++)
+        if (conf_rows[i].section != CONF_IN_LISTENER &&
+            conf_value(k->conf, NULL, &conf_rows[i]) == value)
+            return k->lines->keys[i];
+    return 0;
+}
+
+static unsigned listener_line(const struct check *k, size_t listener, const void *value)
+{
+    const struct conf_listener *l = &k->conf->listeners[listener];
+    const struct conf_listener_lines *lines = &k->lines->listeners[listener];
+    for (size_t i = 0; i < conf_row_count; i++)
+        if (conf_rows[i].section == CONF_IN_LISTENER &&
+            conf_value(NULL, l, &conf_rows[i]) == value && lines->keys[i])
+            return lines->keys[i];
+    return lines->section;
+}
+
+#define PROBLEM(k, line, ...) \
+    (conf_problem((k)->errors, (k)->name, (line), __VA_ARGS__), (k)->problems++)
+
+enum conf_endpoint_kind conf_endpoint(slice text, struct address *address, uint16_t *port)
+{
+    if (slice_starts(text, SLICE("/")))
+        return CONF_ENDPOINT_UNIX;
+    ptrdiff_t colon = slice_rfind(text, ':');
+    if (colon <= 0)
+        return CONF_ENDPOINT_BAD;
+    slice host = slice_to(text, (size_t)colon);
+    uint64_t n;
+    if (!slice_to_u64(slice_from(text, (size_t)colon + 1), &n) || n == 0 || n > 65535)
+        return CONF_ENDPOINT_BAD;
+    bool is_bracketed = host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
+    if (is_bracketed)
+        host = slice_make(host.ptr + 1, host.len - 2);
+    struct address a;
+    if (!address_parse(host, &a) || (a.family == 6 && !is_bracketed))
+        return CONF_ENDPOINT_BAD;
+    *address = a;
+    *port = (uint16_t)n;
+    return CONF_ENDPOINT_INET;
+}
+
+static void check_endpoint(struct check *k, size_t i)
+{
+    const struct conf_listener *l = &k->conf->listeners[i];
+    struct address a = {0};
+    uint16_t port = 0;
+    unsigned line = listener_line(k, i, &l->address);
+    if (slice_is_empty(l->address)) {
+        PROBLEM(k, line, "listener %.*s has no address; add `address = [::]:587`, say",
+                SLICE_ARG(l->name));
+        return;
+    }
+    enum conf_endpoint_kind kind = conf_endpoint(l->address, &a, &port);
+    if (kind == CONF_ENDPOINT_BAD)
+        PROBLEM(k, line,
+                "address: `%.*s` is no address with a port; write `0.0.0.0:587`, `[::]:587` or "
+                "the path of a Unix socket",
+                SLICE_ARG(l->address));
+    if (kind == CONF_ENDPOINT_UNIX && l->address.len > CONF_SOCKET_PATH_MAX)
+        PROBLEM(k, line, "address: the path is too long for a socket; at most %d octets",
+                CONF_SOCKET_PATH_MAX);
+    if (kind == CONF_ENDPOINT_INET && l->plaintext_auth && !address_is_loopback(&a))
+        PROBLEM(k, listener_line(k, i, &l->plaintext_auth),
+                "plaintext-auth would send passwords in the clear to %.*s; it is possible on "
+                "127.0.0.1, [::1] and Unix sockets only",
+                SLICE_ARG(l->address));
+    for (size_t j = 0; j < i; j++) {
+        if (slice_eq(k->conf->listeners[j].address, l->address))
+            PROBLEM(k, line, "listeners %.*s and %.*s have the same address; one must move",
+                    SLICE_ARG(k->conf->listeners[j].name), SLICE_ARG(l->name));
+    }
+}
+
+static void check_listener(struct check *k, size_t i)
+{
+    const struct conf_listener *l = &k->conf->listeners[i];
+    check_endpoint(k, i);
+    if (l->require_tls && l->tls == CONF_TLS_NONE)
+        PROBLEM(k, listener_line(k, i, &l->require_tls),
+                "listener %.*s requires TLS but does not offer it; set `tls = starttls` or "
+                "`tls = implicit`",
+                SLICE_ARG(l->name));
+}
+
+static bool is_own_machine(slice host)
+{
+    struct address a;
+    return slice_ieq(host, SLICE("localhost")) ||
+           (address_parse(host, &a) && address_is_loopback(&a));
+}
+
+static void check_smarthost(struct check *k)
+{
+    const struct conf_smarthost *s = &k->conf->smarthost;
+    struct address a;
+    if (slice_is_empty(s->host)) {
+        if (k->conf->delivery.transport == CONF_SMARTHOST)
+            PROBLEM(k, line_of(k, &k->conf->delivery.transport),
+                    "transport = smarthost needs the next host; set `host` in [smarthost]");
+        return;
+    }
+    if (!host_is_name(s->host, false) && !address_parse(s->host, &a))
+        PROBLEM(k, line_of(k, &s->host),
+                "host: `%.*s` is neither a host name nor an address; write `mail.example.com`, "
+                "`192.0.2.1` or `2001:db8::1`, the port apart",
+                SLICE_ARG(s->host));
+    if (slice_is_empty(s->login) != slice_is_empty(s->secret_file))
+        PROBLEM(k, line_of(k, slice_is_empty(s->login) ? &s->secret_file : &s->login),
+                "login and password-file belong together; set both or none");
+    if (s->plaintext_auth && !is_own_machine(s->host))
+        PROBLEM(k, line_of(k, &s->plaintext_auth),
+                "plaintext-auth would send the password in the clear to %.*s; it is possible "
+                "for hosts on loopback only",
+                SLICE_ARG(s->host));
+    if (s->login.len && !s->plaintext_auth && s->tls == CONF_RELAY_TLS_NONE)
+        PROBLEM(k, line_of(k, &s->tls),
+                "the password would travel in the clear; set `tls = verify`");
+}
+
+static void check_path(struct check *k, const slice *path, const char *key)
+{
+    unsigned line = line_of(k, path); /* 0: derived from one that is told */
+    if (line && !slice_is_empty(*path) && path->ptr[0] != '/')
+        PROBLEM(k, line, "%s: `%.*s` is not absolute; begin it with `/`", key,
+                SLICE_ARG(*path));
+}
+
+static void check_paths(struct check *k)
+{
+    const struct conf *c = k->conf;
+    check_path(k, &c->server.state_dir, "state-dir");
+    check_path(k, &c->server.run_dir, "run-dir");
+    check_path(k, &c->tls.certificate, "certificate");
+    check_path(k, &c->tls.key, "key");
+    check_path(k, &c->smarthost.ca_file, "ca-file");
+    check_path(k, &c->smarthost.secret_file, "password-file");
+    check_path(k, &c->api.socket, "socket");
+    slice capture = c->delivery.capture_dir;
+    if (slice_starts(capture, SLICE("/")) || slice_search(capture, SLICE("..")) >= 0)
+        PROBLEM(k, line_of(k, &c->delivery.capture_dir),
+                "capture-dir: `%.*s` is outside the state directory; write a path below it, "
+                "without `..`",
+                SLICE_ARG(capture));
+    /* The sockets in it get names of up to 19 octets. */
+    if (c->server.run_dir.len + 20 > CONF_SOCKET_PATH_MAX ||
+        c->api.socket.len > CONF_SOCKET_PATH_MAX)
+        PROBLEM(k, line_of(k, &c->server.run_dir),
+                "run-dir: the path is too long for sockets in it; at most %d octets",
+                CONF_SOCKET_PATH_MAX - 20);
+}
+
+static void check_numbers(struct check *k)
+{
+    const struct conf *c = k->conf;
+    if (!host_is_name(c->server.hostname, false))
+        PROBLEM(k, line_of(k, &c->server.hostname),
+                "hostname: `%.*s` is no host name; write `mail.example.com`, say",
+                SLICE_ARG(c->server.hostname));
+    if (c->tls.key.len && !c->tls.certificate.len)
+        PROBLEM(k, line_of(k, &c->tls.key),
+                "a key without its certificate; set `certificate` too, or leave both out");
+    if (c->delivery.retry_first > c->delivery.retry_longest)
+        PROBLEM(k, line_of(k, &c->delivery.retry_first),
+                "retry-first is longer than retry-longest; make it shorter");
+}
+
+unsigned conf_check(const struct conf *c, slice name, const struct conf_lines *lines,
+                    struct buf *errors)
+{
+    struct check k = {c, name, lines, errors, 0};
+    check_paths(&k);
+    check_numbers(&k);
+    check_smarthost(&k);
+    for (size_t i = 0; i < c->listener_count; i++)
+        check_listener(&k, i);
+    return k.problems;
+}
