@@ -1,0 +1,245 @@
+#include "policy/window.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* A varint has 7 bits a byte, the lowest first (LEB128): at most 10 bytes for 64 bits. */
+enum { VARINT_MAX = 10, SMALLEST = 16, LARGEST = UINT16_MAX };
+
+static span cell_span(span length)
+{
+    span cell = length / WINDOW_CELLS;
+    return cell > 0 ? cell : 1;
+}
+
+static int64_t cell_of(span length, stamp at)
+{
+    return at / cell_span(length);
+}
+
+/* The moment at which what was used in a cell counts no more. */
+static stamp lapses_at(span length, int64_t cell)
+{
+    return (cell + 1) * cell_span(length) + length;
+}
+
+static unsigned varint_put(uint8_t *out, uint64_t value)
+{
+    unsigned n = 0;
+    for (; value >= 0x80; value >>= 7)
+        out[n++] = (uint8_t)(value | 0x80);
+    out[n++] = (uint8_t)value;
+    return n;
+}
+
+/* 0 when the value does not end within len bytes. */
+static unsigned varint_get(const uint8_t *in, unsigned len, uint64_t *value)
+{
+    uint64_t v = 0;
+    for (unsigned n = 0; n < len && n < VARINT_MAX; n++) {
+        v |= (uint64_t)(in[n] & 0x7f) << (7 * n);
+        if (!(in[n] & 0x80)) {
+            *value = v;
+            return n + 1;
+        }
+    }
+    return 0;
+}
+
+struct entry {
+    uint64_t distance;
+    uint64_t amount;
+};
+
+/* The packed entry at an offset; returns the offset behind it. */
+static unsigned entry_at(const struct window *w, unsigned offset, struct entry *out)
+{
+    unsigned n = varint_get(w->packed + offset, w->len - offset, &out->distance);
+    unsigned m = varint_get(w->packed + offset + n, w->len - offset - n, &out->amount);
+    INVARIANT(n > 0 && m > 0);
+    return offset + n + m;
+}
+
+void window_fini(struct window *w)
+{
+    free(w->packed);
+    *w = (struct window){0};
+}
+
+/* Room for one more entry: what has lapsed goes first. */
+static int make_room(struct window *w)
+{
+    enum { ENTRY_MAX = 2 * VARINT_MAX };
+    if (w->len + ENTRY_MAX <= w->cap)
+        return 0;
+    if (w->head > 0) {
+        memmove(w->packed, w->packed + w->head, (size_t)(w->len - w->head));
+        w->len = (uint16_t)(w->len - w->head);
+        w->head = 0;
+        if (w->len + ENTRY_MAX <= w->cap)
+            return 0;
+    }
+    unsigned cap = w->cap ? w->cap + w->cap / 2u : SMALLEST;
+    if (cap < (unsigned)w->len + ENTRY_MAX)
+        cap = (unsigned)w->len + ENTRY_MAX;
+    INVARIANT(cap <= LARGEST);
+    uint8_t *packed = realloc(w->packed, cap);
+    if (!packed)
+        return -ENOMEM;
+    w->packed = packed;
+    w->cap = (uint16_t)cap;
+    return 0;
+}
+
+static int pack_newest(struct window *w)
+{
+    int err = make_room(w);
+    if (err < 0)
+        return err;
+    uint64_t distance = 0;
+    if (w->head == w->len)
+        w->oldest = w->newest;
+    else
+        distance = (uint64_t)(w->newest - w->last);
+    w->last = w->newest;
+    unsigned len = w->len;
+    len += varint_put(w->packed + len, distance);
+    len += varint_put(w->packed + len, w->newest_used);
+    w->len = (uint16_t)len;
+    return 0;
+}
+
+static void forget_lapsed(struct window *w, span length, stamp now)
+{
+    while (w->head < w->len && lapses_at(length, w->oldest) <= now) {
+        struct entry e;
+        unsigned next = entry_at(w, w->head, &e);
+        w->total -= e.amount;
+        w->head = (uint16_t)next;
+        if (next < w->len) {
+            entry_at(w, next, &e);
+            w->oldest += (int64_t)e.distance;
+        }
+    }
+    if (w->head == w->len)
+        w->head = w->len = 0;
+    if (w->newest_used > 0 && lapses_at(length, w->newest) <= now) {
+        w->total -= w->newest_used;
+        w->newest_used = 0;
+    }
+}
+
+int window_add(struct window *w, span length, stamp at, uint64_t amount)
+{
+    if (amount == 0)
+        return 0;
+    int64_t cell = cell_of(length, at);
+    if (cell <= w->newest && w->newest_used > 0) {
+        w->newest_used += amount;
+        w->total += amount;
+        return 0;
+    }
+    if (cell < w->newest)
+        cell = w->newest;
+    forget_lapsed(w, length, at);
+    if (w->newest_used > 0) {
+        int err = pack_newest(w);
+        if (err < 0)
+            return err;
+    }
+    w->newest = cell;
+    w->newest_used = amount;
+    w->total += amount;
+    return 0;
+}
+
+uint64_t window_used(struct window *w, span length, stamp now)
+{
+    forget_lapsed(w, length, now);
+    return w->total;
+}
+
+stamp window_free_at(const struct window *w, span length, stamp now, uint64_t keep)
+{
+    uint64_t left = w->total;
+    stamp moment = now;
+    int64_t cell = w->oldest;
+    for (unsigned at = w->head; at < w->len && left > keep;) {
+        struct entry e;
+        bool is_first = at == w->head;
+        at = entry_at(w, at, &e);
+        if (!is_first)
+            cell += (int64_t)e.distance;
+        left -= e.amount;
+        moment = lapses_at(length, cell);
+    }
+    if (left > keep)
+        moment = lapses_at(length, w->newest);
+    return moment > now ? moment : now;
+}
+
+/* Saved: the number of entries, then each one's cell (as the distance from the one before; the
+ * first from 0) and amount. */
+void window_save(const struct window *w, struct buf *out)
+{
+    uint8_t bytes[VARINT_MAX];
+    uint64_t count = w->newest_used > 0;
+    struct entry e;
+    for (unsigned at = w->head; at < w->len; count++)
+        at = entry_at(w, at, &e);
+    buf_append(out, slice_make(bytes, varint_put(bytes, count)));
+    int64_t before = 0;
+    int64_t cell = w->oldest;
+    for (unsigned at = w->head; at < w->len;) {
+        bool is_first = at == w->head;
+        at = entry_at(w, at, &e);
+        if (!is_first)
+            cell += (int64_t)e.distance;
+        buf_append(out, slice_make(bytes, varint_put(bytes, (uint64_t)(cell - before))));
+        buf_append(out, slice_make(bytes, varint_put(bytes, e.amount)));
+        before = cell;
+    }
+    if (w->newest_used > 0) {
+        buf_append(out, slice_make(bytes, varint_put(bytes, (uint64_t)(w->newest - before))));
+        buf_append(out, slice_make(bytes, varint_put(bytes, w->newest_used)));
+    }
+}
+
+static bool take_varint(slice *in, uint64_t *value)
+{
+    unsigned len = in->len < VARINT_MAX ? (unsigned)in->len : VARINT_MAX;
+    unsigned n = varint_get((const uint8_t *)in->ptr, len, value);
+    *in = slice_from(*in, n);
+    return n > 0;
+}
+
+int window_load(struct window *w, slice *in)
+{
+    struct window loaded = {0};
+    uint64_t count;
+    slice rest = *in;
+    /* Two more than the cells of a window: its borders need not be those of cells. */
+    int err = take_varint(&rest, &count) && count <= WINDOW_CELLS + 2 ? 0 : -EBADMSG;
+    for (uint64_t i = 0; err == 0 && i < count; i++) {
+        uint64_t distance;
+        uint64_t amount;
+        if (!take_varint(&rest, &distance) || !take_varint(&rest, &amount) || amount == 0 ||
+            distance > INT64_MAX / 2 || loaded.total > UINT64_MAX - amount) {
+            err = -EBADMSG;
+            break;
+        }
+        if (i > 0)
+            err = pack_newest(&loaded);
+        loaded.newest += (int64_t)distance;
+        loaded.newest_used = amount;
+        loaded.total += amount;
+    }
+    if (err < 0) {
+        window_fini(&loaded);
+        return err;
+    }
+    window_fini(w);
+    *w = loaded;
+    *in = rest;
+    return 0;
+}
