@@ -42,7 +42,7 @@ enum record_type {
     RECORD_REFUSALS = 11, /* aggregated refusals */
     RECORD_SIGN_IN = 12,
     RECORD_LOCK = 13,      /* a lock by rule */
-    RECORD_OUTCOME = 20,   /* what became of one recipient in one attempt */
+    RECORD_OUTCOME = 20,   /* what became of recipients of one message in one attempt */
     RECORD_DSN = 21,       /* recipients reported in a notification */
     RECORD_CARRIED = 22,   /* a living message copied out of an old segment; body as MESSAGE */
     RECORD_DIRECTORY = 30, /* a change of the directory */
@@ -78,7 +78,11 @@ enum record_tag {
     TAG_MESSAGE_ID = 28,   /* the Message-ID field's value */
     TAG_ORIGIN_STAMP = 29, /* CARRIED: when the message was accepted */
     TAG_NOT_BEFORE = 30,
-    /* OUTCOME; the message is TAG_ID */
+    /* OUTCOME; the message is TAG_ID. First the fields of the message, then one group per
+     * recipient, which begins with TAG_RECIPIENT_INDEX (delivery/settlement.h). FAILED and
+     * EXPIRED also carry what a report needs of the message's own record: TAG_REVERSE_PATH,
+     * TAG_ENVID, TAG_RET, TAG_MESSAGE_ID, TAG_ORIGIN_STAMP before the groups, and TAG_RECIPIENT,
+     * TAG_RECIPIENT_NOTIFY, TAG_RECIPIENT_ORCPT at the end of the recipient's group. */
     TAG_RECIPIENT_INDEX = 40, /* 0-based, in the order of the message's recipients */
     TAG_OUTCOME = 41,         /* enum outcome_kind (policy/outcome) */
     TAG_REMOTE = 42,          /* host and address of the remote server */

@@ -1,0 +1,182 @@
+#include "delivery/image.h"
+
+#include "base/arena.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* All numbers are little-endian, unaligned. A parcel: id, position, customer, account,
+ * accepted, body_len (u64 each), fields_len, flags, count, length of reporting (u32 each),
+ * reporting, then its recipients: next (u64), index (u32), attempts (u16), state, has trouble
+ * (u8 each), and the trouble: at (u64), code, class, subject, detail, length of remote, length
+ * of reply (u16 each), stage (u8), length of facts (u32), and their bytes. */
+enum { PARCEL_BYTES = 64, RECIPIENT_BYTES = 16, TROUBLE_BYTES = 25 };
+
+static void put(struct buf *out, uint64_t value, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++, value >>= 8)
+        out->ptr[out->len++] = (char)(value & 0xff);
+}
+
+static void put_trouble(struct buf *out, const struct trouble *t)
+{
+    size_t text = (size_t)t->remote_len + t->reply_len + t->facts_len;
+    if (buf_reserve(out, TROUBLE_BYTES + text) < 0)
+        return;
+    put(out, (uint64_t)t->at, 8);
+    put(out, t->code, 2);
+    put(out, t->status.class, 2);
+    put(out, t->status.subject, 2);
+    put(out, t->status.detail, 2);
+    put(out, t->remote_len, 2);
+    put(out, t->reply_len, 2);
+    put(out, t->stage, 1);
+    put(out, t->facts_len, 4);
+    buf_append(out, slice_make(t->bytes, text));
+}
+
+static void put_recipient(struct buf *out, const struct recipient *r)
+{
+    if (buf_reserve(out, RECIPIENT_BYTES) < 0)
+        return;
+    put(out, (uint64_t)r->next, 8);
+    put(out, r->index, 4);
+    put(out, r->attempts, 2);
+    put(out, r->state == RECIPIENT_SENDING ? RECIPIENT_READY : r->state, 1);
+    put(out, r->trouble != NULL, 1);
+    if (r->trouble)
+        put_trouble(out, r->trouble);
+}
+
+struct saving {
+    struct buf *out;
+    uint64_t needs;
+};
+
+static bool put_parcel(void *ctx, struct parcel *p)
+{
+    struct saving *s = ctx;
+    const struct parcel_facts *f = &p->facts;
+    if (buf_reserve(s->out, PARCEL_BYTES) < 0)
+        return false;
+    const uint64_t numbers[] = {f->id,      f->position,           f->customer,
+                                f->account, (uint64_t)f->accepted, f->body_len};
+    for (size_t i = 0; i < COUNT_OF(numbers); i++)
+        put(s->out, numbers[i], 8);
+    put(s->out, f->fields_len, 4);
+    put(s->out, f->flags, 4);
+    put(s->out, p->living + p->failed, 4);
+    put(s->out, p->reporting ? p->reporting->len : 0, 4);
+    if (p->reporting)
+        buf_append(s->out, slice_make(p->reporting->bytes, p->reporting->len));
+    for (uint32_t i = 0; i < p->count; i++)
+        if (p->recipients[i].state != RECIPIENT_GONE)
+            put_recipient(s->out, &p->recipients[i]);
+    if (p->living > 0 && f->position < s->needs)
+        s->needs = f->position;
+    return s->out->error == 0;
+}
+
+void image_save(const struct queue *q, struct buf *out, uint64_t *needs)
+{
+    struct saving s = {out, UINT64_MAX};
+    queue_each(q, put_parcel, &s);
+    *needs = s.needs;
+}
+
+struct loading {
+    slice in;
+    bool bad; /* sticky: the contents ended, or make no sense */
+};
+
+static uint64_t take(struct loading *l, unsigned bytes)
+{
+    uint64_t value = 0;
+    if (l->in.len < bytes) {
+        l->bad = true;
+        return 0;
+    }
+    for (unsigned i = 0; i < bytes; i++)
+        value |= (uint64_t)(unsigned char)l->in.ptr[i] << (8 * i);
+    l->in = slice_from(l->in, bytes);
+    return value;
+}
+
+static slice take_text(struct loading *l, size_t len)
+{
+    slice s = slice_to(l->in, len);
+    if (l->in.len < len)
+        l->bad = true;
+    l->in = slice_from(l->in, len);
+    return s;
+}
+
+static struct trouble *take_trouble(struct loading *l)
+{
+    struct trouble t = {.at = (stamp)take(l, 8), .code = (uint16_t)take(l, 2)};
+    t.status.class = (uint16_t)take(l, 2);
+    t.status.subject = (uint16_t)take(l, 2);
+    t.status.detail = (uint16_t)take(l, 2);
+    t.remote_len = (uint16_t)take(l, 2);
+    t.reply_len = (uint16_t)take(l, 2);
+    t.stage = (uint8_t)take(l, 1);
+    t.facts_len = (uint32_t)take(l, 4);
+    slice text = take_text(l, (size_t)t.remote_len + t.reply_len + t.facts_len);
+    if (l->bad || t.stage >= STAGE_COUNT) {
+        l->bad = true;
+        return NULL;
+    }
+    struct trouble *out = xcalloc(1, sizeof(*out) + text.len);
+    *out = t;
+    memcpy(out->bytes, text.ptr, text.len);
+    return out;
+}
+
+static void take_recipient(struct loading *l, struct recipient *r)
+{
+    r->next = (stamp)take(l, 8);
+    r->index = (uint32_t)take(l, 4);
+    r->attempts = (uint16_t)take(l, 2);
+    r->state = (uint8_t)take(l, 1);
+    if (r->state >= RECIPIENT_GONE)
+        l->bad = true;
+    if (take(l, 1) != 0 && !l->bad)
+        r->trouble = take_trouble(l);
+}
+
+static bool take_parcel(struct loading *l, struct queue *q, struct destination *d, stamp now)
+{
+    struct parcel_facts f = {.id = take(l, 8), .position = take(l, 8)};
+    f.customer = take(l, 8);
+    f.account = take(l, 8);
+    f.accepted = (stamp)take(l, 8);
+    f.body_len = take(l, 8);
+    f.fields_len = (uint32_t)take(l, 4);
+    f.flags = (uint32_t)take(l, 4);
+    uint32_t count = (uint32_t)take(l, 4);
+    slice reporting = take_text(l, take(l, 4));
+    if (l->bad || count == 0 || count > l->in.len / RECIPIENT_BYTES)
+        return false;
+    struct recipient *recipients = xcalloc(count, sizeof(*recipients));
+    for (uint32_t i = 0; i < count && !l->bad; i++) {
+        take_recipient(l, &recipients[i]);
+        if (i > 0 && recipients[i].index <= recipients[i - 1].index)
+            l->bad = true;
+    }
+    if (l->bad || !queue_restore(q, d, &f, recipients, count, reporting, now)) {
+        l->bad = true;
+        for (uint32_t i = 0; i < count; i++)
+            free(recipients[i].trouble);
+    }
+    free(recipients);
+    return !l->bad;
+}
+
+int image_load(struct queue *q, struct destination *d, slice contents, stamp now)
+{
+    struct loading l = {.in = contents};
+    while (l.in.len > 0)
+        if (!take_parcel(&l, q, d, now))
+            return -EBADMSG;
+    return 0;
+}

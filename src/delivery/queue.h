@@ -1,0 +1,164 @@
+/* queue: the recipients that are still to be delivered, in memory.
+ *
+ * A parcel is the recipients of one message that go to one destination. Inside a destination
+ * accounts are served fairly: the account that has had the fewest recipients sent goes first
+ * (start-time fair queueing), so that a mailing of 100,000 delays its own sender and nobody
+ * else. Inside an account parcels go first in, first out.
+ *
+ * The queue holds no addresses and no bodies: those are read again from the journal when they
+ * are sent. A parcel of one recipient takes about 190 bytes. Recipients that failed for good
+ * are kept, with all that is needed to report them, until somebody has been told.
+ *
+ * Pure bookkeeping: no disk, no clock. One thread. */
+#ifndef DELIVERY_QUEUE_H
+#define DELIVERY_QUEUE_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/stamp.h"
+#include "delivery/settlement.h"
+
+enum recipient_state {
+    RECIPIENT_READY,   /* may be sent now */
+    RECIPIENT_WAITING, /* until its next attempt */
+    RECIPIENT_SENDING, /* somebody has it, or its outcome is not synced yet */
+    RECIPIENT_FAILED,  /* for good; unreported */
+    RECIPIENT_EXPIRED, /* tried for too long; unreported */
+    RECIPIENT_GONE,    /* delivered, suppressed or removed */
+};
+const char *recipient_state_name(enum recipient_state s);
+
+/* What the remote (or we) said of a recipient that could not be delivered. One block. */
+struct trouble {
+    stamp at;
+    struct enhanced status;
+    uint16_t code;
+    uint8_t stage; /* enum relay_stage */
+    uint16_t remote_len;
+    uint16_t reply_len;
+    uint32_t facts_len;
+    char bytes[]; /* remote, reply, facts (fields of the recipient, see settlement.h) */
+};
+enum { TROUBLE_REPLY_MAX = 200, TROUBLE_REMOTE_MAX = 120 };
+slice trouble_remote(const struct trouble *t) NONNULL(1);
+slice trouble_reply(const struct trouble *t) NONNULL(1);
+slice trouble_facts(const struct trouble *t) NONNULL(1);
+
+struct recipient {
+    stamp next; /* when WAITING */
+    struct trouble *trouble;
+    uint32_t index; /* in the order of the message's recipients */
+    uint16_t attempts;
+    uint8_t state; /* enum recipient_state */
+};
+
+enum parcel_flag { PARCEL_FILE = 1 }; /* the body is a file of its own */
+
+/* A message as the queue knows it: where to find it, whose it is. */
+struct parcel_facts {
+    uint64_t id;
+    uint64_t position; /* of its record in smtpd's journal */
+    uint64_t customer;
+    uint64_t account;
+    stamp accepted;
+    uint64_t body_len;
+    uint32_t fields_len;
+    uint32_t flags; /* enum parcel_flag */
+};
+
+struct blob {
+    size_t len;
+    char bytes[];
+};
+
+struct parcel {
+    struct list node;       /* in its flow's line while it has READY recipients */
+    struct heap_node due;   /* in the schedule while it has WAITING ones: the earliest */
+    struct parcel *chain;   /* of its bucket */
+    struct flow *flow;      /* its account's line at its destination */
+    struct blob *reporting; /* fields of the message, once a recipient failed; else NULL */
+    struct parcel_facts facts;
+    uint32_t count; /* of recipients[] */
+    uint32_t ready;
+    uint32_t living;               /* READY, WAITING, SENDING */
+    uint32_t failed;               /* FAILED, EXPIRED */
+    struct recipient recipients[]; /* by index, rising */
+};
+
+/* One destination: a next host, or the capture Maildir. */
+struct destination {
+    struct map flows;     /* by account */
+    struct heap turns;    /* flows that have READY recipients, by their share had so far */
+    int64_t virtual_time; /* the share of the flow that was served last */
+    uint64_t ready;       /* recipients */
+    uint64_t ready_parcels;
+    size_t idle_flows; /* flows without parcels, kept for their debt */
+    size_t trim_at;
+};
+
+struct queue {
+    struct parcel **buckets; /* by id */
+    size_t bucket_count;
+    size_t parcels;
+    uint64_t living; /* recipients */
+    uint64_t failed;
+    struct heap schedule; /* parcels by their next attempt */
+    uint64_t seed[2];
+    /* Called when the last living recipient of a parcel is settled, before a parcel without
+     * failed ones is freed. May be NULL. */
+    void (*on_finished)(void *ctx, const struct parcel *p);
+    void *ctx;
+};
+
+void queue_init(struct queue *q, const uint64_t seed[2]) NONNULL(1, 2);
+void queue_fini(struct queue *q) NONNULL(1);
+void destination_init(struct queue *q, struct destination *d) NONNULL(1, 2);
+/* Every parcel must have left it. */
+void destination_fini(struct destination *d) NONNULL(1);
+
+/* Adds a message with recipients 0 to count - 1, to be sent at not_before (or at once). NULL
+ * when the id is known already: reading a record twice changes nothing. */
+struct parcel *queue_add(struct queue *q, struct destination *d, const struct parcel_facts *f,
+                         uint32_t count, stamp not_before, stamp now) NONNULL(1, 2, 3);
+/* Adds a parcel as a snapshot has it: with these recipients, whose troubles it takes over, and
+ * these reporting fields. NULL (nothing is taken) when the id is known. */
+struct parcel *queue_restore(struct queue *q, struct destination *d,
+                             const struct parcel_facts *f, const struct recipient *recipients,
+                             uint32_t count, slice reporting, stamp now) NONNULL(1, 2, 3, 4);
+struct parcel *queue_find(const struct queue *q, uint64_t id) NONNULL(1);
+/* NULL when the parcel has no such recipient. */
+struct recipient *parcel_recipient(struct parcel *p, uint32_t index) NONNULL(1);
+
+/* Makes what is due READY; returns when to look again, or STAMP_NEVER. */
+stamp queue_due(struct queue *q, stamp now) NONNULL(1);
+
+/* Takes up to limit READY recipients of the parcel whose turn it is; they are SENDING until
+ * they are settled or put back. Fills indexes, returns the parcel (which stays until then), or
+ * NULL when nothing is ready. */
+struct parcel *queue_take(struct queue *q, struct destination *d, uint32_t limit,
+                          uint32_t *indexes, uint32_t *count) NONNULL(1, 2, 4, 5);
+/* They were not tried after all: READY again, first in their line. */
+void queue_put_back(struct queue *q, struct parcel *p, const uint32_t *indexes, uint32_t count)
+    NONNULL(1, 2);
+
+enum queue_settled {
+    QUEUE_APPLIED,
+    QUEUE_UNKNOWN, /* no such message */
+    QUEUE_KNOWN,   /* the recipient is past this already */
+};
+/* What became of one recipient. An outcome that was applied before, or that is older than what
+ * is known, changes nothing. The parcel may be freed. */
+enum queue_settled queue_settle(struct queue *q, const struct settlement *s,
+                                const struct settled *r, stamp now) NONNULL(1, 2, 3);
+
+/* Moves every parcel to another destination. */
+void queue_move(struct queue *q, struct destination *from, struct destination *to)
+    NONNULL(1, 2, 3);
+
+/* Calls fn for every parcel, in no order; nothing may be added or settled meanwhile. False
+ * from fn ends the walk. */
+void queue_each(const struct queue *q, bool (*fn)(void *ctx, struct parcel *p), void *ctx)
+    NONNULL(1, 2);
+
+#endif
