@@ -67,6 +67,24 @@ static size_t take_line(struct dot_decoder *d, slice s)
     return len;
 }
 
+/* Some content that does not begin with a dot at the start of a line: the length of what was
+ * taken, up to the end of a line at most. */
+static size_t take_content(struct dot_decoder *d, slice s)
+{
+    if (d->state != AFTER_CR)
+        return take_line(d, s);
+    take_byte(d, s.ptr[0]);
+    return 1;
+}
+
+void dot_check_content(struct dot_decoder *d, bool *after_cr, slice in)
+{
+    d->state = *after_cr ? AFTER_CR : IN_LINE;
+    while (in.len)
+        in = slice_from(in, take_content(d, in));
+    *after_cr = d->state == AFTER_CR;
+}
+
 /* The byte behind a dot at the start of a line. True when it completes the end of data. */
 static bool take_after_dot(struct dot_decoder *d, slice *in)
 {
@@ -100,19 +118,13 @@ bool dot_decode(struct dot_decoder *d, slice *in, slice *out)
     }
     const char *start = in->ptr;
     while (in->len) {
-        char c = in->ptr[0];
-        if (d->state == LINE_START && c == '.') {
+        if (d->state == LINE_START && in->ptr[0] == '.') {
             *out = (slice){start, (size_t)(in->ptr - start)};
             *in = slice_from(*in, 1);
             d->state = AFTER_DOT;
             return false;
         }
-        if (d->state == AFTER_CR) {
-            take_byte(d, c);
-            *in = slice_from(*in, 1);
-        } else {
-            *in = slice_from(*in, take_line(d, *in));
-        }
+        *in = slice_from(*in, take_content(d, *in));
     }
     *out = (slice){start, (size_t)(in->ptr - start)};
     return false;

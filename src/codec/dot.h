@@ -23,6 +23,10 @@ void dot_decoder_init(struct dot_decoder *d, size_t line_max) NONNULL(1);
  * else call again until *in is empty. */
 bool dot_decode(struct dot_decoder *d, slice *in, slice *out) NONNULL(1, 2, 3);
 
+/* The rules for content alone, where a dot means nothing (chunk.h): notes faults and line
+ * lengths in *d; *after_cr says on both sides whether the bytes before end in CR. */
+void dot_check_content(struct dot_decoder *d, bool *after_cr, slice in) NONNULL(1, 2);
+
 /* Encoding: appends `in` to out with dots doubled at line starts; `at_line_start` is carried
  * between calls (true at first). Lines end in CRLF already. */
 void dot_encode(struct buf *out, slice in, bool *at_line_start) NONNULL(1, 3);

@@ -27,7 +27,8 @@ struct ehlo {
     uint32_t mail_max;   /* LIMITS MAILMAX, 0: not stated */
 };
 
-/* Notes what one line of the EHLO reply (without its code) says; unknown ones are ignored. */
+/* Notes what one line of the EHLO reply (without its code) says; unknown ones are ignored. The
+ * first line, which greets, is not one to give. */
 void ehlo_line(struct ehlo *e, slice text) NONNULL(1);
 
 #endif
