@@ -1,0 +1,582 @@
+#include "policy/limiter.h"
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "policy/window.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* One unit of one window of somebody. Counters of an entity are only added, so that a hold can
+ * name one by its index. */
+struct counter {
+    span length; /* RULE_PERIOD: since period_start */
+    struct window window;
+    uint64_t period_used;
+    stamp period_start;
+    uint64_t held;     /* reserved, not yet committed */
+    uint64_t settling; /* of rules that lock: past limiter_settle, not yet committed */
+    uint8_t unit;
+    bool notified;
+};
+
+struct entity {
+    struct {
+        uint64_t id;
+        uint64_t scope;
+    } key;
+    struct counter *counters;
+    uint32_t count;
+    uint32_t holds; /* reservations that point here */
+};
+
+struct limiter {
+    struct map entities;
+    stamp now;    /* never steps back */
+    size_t swept; /* where the next sweep goes on */
+};
+
+struct limiter_hold {
+    struct entity *entity;
+    uint32_t counter;
+    struct rule rule;
+    uint64_t max;
+    uint64_t amount;
+    bool is_settled;
+};
+
+struct limiter *limiter_new(const uint64_t seed[2])
+{
+    struct limiter *l = xcalloc(1, sizeof(*l));
+    map_init(&l->entities, seed);
+    return l;
+}
+
+static void entity_free(struct entity *e)
+{
+    for (uint32_t i = 0; i < e->count; i++)
+        window_fini(&e->counters[i].window);
+    free(e->counters);
+    free(e);
+}
+
+static void forget_all(struct limiter *l)
+{
+    void *e;
+    for (size_t at = 0; map_next(&l->entities, &at, NULL, &e);)
+        entity_free(e);
+    map_fini(&l->entities);
+}
+
+void limiter_free(struct limiter **at)
+{
+    if (!*at)
+        return;
+    forget_all(*at);
+    free(*at);
+    *at = NULL;
+}
+
+static stamp advance(struct limiter *l, stamp now)
+{
+    if (now > l->now)
+        l->now = now;
+    return l->now;
+}
+
+/* Rules that are asked before mail is accepted; the others are looked at in limiter_settle. */
+static bool refuses(const struct rule *r)
+{
+    return r->action == RULE_DEFER || r->action == RULE_REJECT || r->action == RULE_SUSPEND;
+}
+
+static bool is_settled_later(const struct rule *r)
+{
+    return r->action == RULE_LOCK || r->action == RULE_NOTIFY;
+}
+
+static struct entity *entity_of(struct limiter *l, enum rule_scope scope, uint64_t id)
+{
+    struct entity probe = {.key = {id, scope}};
+    struct entity *e = map_get(&l->entities, MAP_KEY(probe.key));
+    if (e)
+        return e;
+    e = calloc(1, sizeof(*e));
+    if (!e)
+        return NULL;
+    e->key = probe.key;
+    map_put(&l->entities, MAP_KEY(e->key), e);
+    return e;
+}
+
+/* The index of the counter, made when it is missing; -1: out of memory. A new window counts
+ * from when it was set. */
+static int counter_of(struct entity *e, enum rule_unit unit, span length)
+{
+    for (uint32_t i = 0; i < e->count; i++) {
+        if (e->counters[i].unit == unit && e->counters[i].length == length)
+            return (int)i;
+    }
+    struct counter *more = reallocarray(e->counters, e->count + 1, sizeof(*more));
+    if (!more)
+        return -1;
+    e->counters = more;
+    more[e->count] = (struct counter){.unit = (uint8_t)unit, .length = length};
+    return (int)e->count++;
+}
+
+static struct counter *counter_for(struct limiter *l, const struct limit *limit,
+                                   struct entity **entity)
+{
+    *entity = entity_of(l, limit->rule.scope, limit->entity);
+    int index = *entity ? counter_of(*entity, limit->rule.unit, limit->rule.window) : -1;
+    if (index < 0)
+        return NULL;
+    struct counter *c = &(*entity)->counters[index];
+    if (c->length == RULE_PERIOD && limit->period_start > c->period_start) {
+        c->period_start = limit->period_start;
+        c->period_used = 0;
+        c->notified = false;
+    }
+    return c;
+}
+
+static uint64_t used(struct counter *c, stamp now)
+{
+    return c->length == RULE_PERIOD ? c->period_used : window_used(&c->window, c->length, now);
+}
+
+static int use(struct counter *c, stamp at, uint64_t amount)
+{
+    if (c->length != RULE_PERIOD)
+        return window_add(&c->window, c->length, at, amount);
+    if (at >= c->period_start)
+        c->period_used += amount;
+    return 0;
+}
+
+static uint64_t max_of(const struct limit *limit)
+{
+    return limit->rule.max + limit->credit;
+}
+
+/* Adds a refused rule to the verdict: the one that lapses last is the truth. */
+static void blame(struct limit_verdict *v, const struct rule *rule, struct counter *c,
+                  uint64_t max, uint64_t asked, stamp now, bool is_first)
+{
+    struct limit_verdict next = {.rule = *rule, .asked = asked, .max = max};
+    next.never_fits = asked > max;
+    next.used = c ? used(c, now) + c->held : 0;
+    if (next.never_fits || !c || c->length == RULE_PERIOD) {
+        next.free_at = STAMP_NEVER;
+    } else {
+        uint64_t keep = max - asked;
+        keep = keep > c->held ? keep - c->held : 0;
+        next.free_at = window_free_at(&c->window, c->length, now, keep);
+    }
+    if (is_first || next.free_at > v->free_at)
+        *v = next;
+}
+
+static bool fits(uint64_t used_now, uint64_t asked, uint64_t max)
+{
+    return asked <= max && used_now <= max - asked;
+}
+
+/* What is asked of a message rule, against the transaction so far. */
+static bool message_fits(const struct limiter_reservation *r, const struct limit *limit,
+                         uint64_t asked)
+{
+    return fits(r->total.of[limit->rule.unit], asked, max_of(limit));
+}
+
+static struct limiter_hold *hold_of(struct limiter_reservation *r, const struct entity *e,
+                                    uint32_t counter, bool settled_later)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct limiter_hold *h = &r->holds[i];
+        if (h->entity == e && h->counter == counter &&
+            is_settled_later(&h->rule) == settled_later)
+            return h;
+    }
+    return NULL;
+}
+
+static int make_room(struct limiter_reservation *r, size_t count)
+{
+    if (r->cap - r->count >= count)
+        return 0;
+    struct limiter_hold *holds = reallocarray(r->holds, r->count + count, sizeof(*holds));
+    if (!holds)
+        return -ENOMEM;
+    r->holds = holds;
+    r->cap = (uint32_t)(r->count + count);
+    return 0;
+}
+
+/* Several rules of one unit and window (an account's and a preset's) share a counter and a
+ * hold: the hold keeps the strictest maximum. */
+static void take_hold(struct limiter_reservation *r, struct entity *e, struct counter *c,
+                      const struct limit *limit, uint64_t amount)
+{
+    bool later = is_settled_later(&limit->rule);
+    uint32_t index = (uint32_t)(c - e->counters);
+    struct limiter_hold *h = hold_of(r, e, index, later);
+    if (!h) {
+        h = &r->holds[r->count++];
+        *h = (struct limiter_hold){e, index, limit->rule, max_of(limit), 0, false};
+        e->holds++;
+    }
+    if (max_of(limit) < h->max) {
+        h->rule = limit->rule;
+        h->max = max_of(limit);
+    }
+    h->amount += amount;
+    if (!later)
+        c->held += amount;
+}
+
+static void count_attempts(struct limiter *l, const struct limit *limits, size_t count,
+                           const struct amounts *asked, stamp now)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct entity *e;
+        if (!limits[i].rule.attempts || limits[i].rule.scope == RULE_MESSAGE)
+            continue;
+        struct counter *c = counter_for(l, &limits[i], &e);
+        /* Out of memory loses a refused attempt, never accepted use. */
+        if (c && use(c, now, asked->of[limits[i].rule.unit]) < 0)
+            return;
+    }
+}
+
+/* Two rules may name the same counter: asked of a counter is then asked once. */
+static bool is_repeated(const struct limit *limits, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (limits[i].entity == limits[at].entity &&
+            rule_replaces(&limits[i].rule, &limits[at].rule) &&
+            is_settled_later(&limits[i].rule) == is_settled_later(&limits[at].rule))
+            return true;
+    }
+    return false;
+}
+
+static enum limiter_result check_all(struct limiter *l, const struct limiter_reservation *r,
+                                     const struct limit *limits, size_t count,
+                                     const struct amounts *asked, stamp now,
+                                     struct limit_verdict *verdict)
+{
+    bool refused = false;
+    for (size_t i = 0; i < count; i++) {
+        const struct limit *limit = &limits[i];
+        uint64_t amount = asked->of[limit->rule.unit];
+        struct entity *e;
+        if (amount == 0 || !refuses(&limit->rule))
+            continue;
+        if (limit->rule.scope == RULE_MESSAGE) {
+            if (message_fits(r, limit, amount))
+                continue;
+            blame(verdict, &limit->rule, NULL, max_of(limit), amount, now, !refused);
+            refused = true;
+            continue;
+        }
+        struct counter *c = counter_for(l, limit, &e);
+        if (!c)
+            return LIMITER_NO_MEMORY;
+        if (fits(used(c, now) + c->held, amount, max_of(limit)))
+            continue;
+        blame(verdict, &limit->rule, c, max_of(limit), amount, now, !refused);
+        refused = true;
+    }
+    return refused ? LIMITER_REFUSED : LIMITER_OK;
+}
+
+enum limiter_result limiter_reserve(struct limiter *l, struct limiter_reservation *r,
+                                    const struct limit *limits, size_t count,
+                                    const struct amounts *asked, stamp at,
+                                    struct limit_verdict *verdict)
+{
+    stamp now = advance(l, at);
+    if (make_room(r, count) < 0)
+        return LIMITER_NO_MEMORY;
+    enum limiter_result result = check_all(l, r, limits, count, asked, now, verdict);
+    if (result == LIMITER_REFUSED) {
+        count_attempts(l, limits, count, asked, now);
+        /* The attempt that was just counted is part of the truth. */
+        check_all(l, r, limits, count, asked, now, verdict);
+    }
+    if (result != LIMITER_OK)
+        return result;
+    for (size_t i = 0; i < count; i++) {
+        struct entity *e;
+        if (limits[i].rule.scope == RULE_MESSAGE || limits[i].rule.action == RULE_PACE)
+            continue;
+        struct counter *c = counter_for(l, &limits[i], &e);
+        if (!c) /* only one of a rule that locks can be missing still */
+            return LIMITER_NO_MEMORY;
+        uint64_t amount = is_repeated(limits, i) ? 0 : asked->of[limits[i].rule.unit];
+        take_hold(r, e, c, &limits[i], amount);
+    }
+    for (int unit = 0; unit < RULE_UNIT_COUNT; unit++)
+        r->total.of[unit] += asked->of[unit];
+    return LIMITER_OK;
+}
+
+enum limiter_result limiter_true_up(struct limiter *l, struct limiter_reservation *r,
+                                    enum rule_unit unit, uint64_t total, stamp at,
+                                    struct limit_verdict *verdict)
+{
+    stamp now = advance(l, at);
+    bool refused = false;
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct limiter_hold *h = &r->holds[i];
+        struct counter *c = &h->entity->counters[h->counter];
+        if (c->unit != unit || !refuses(&h->rule) || total <= h->amount)
+            continue;
+        if (fits(used(c, now) + c->held - h->amount, total, h->max))
+            continue;
+        c->held -= h->amount;
+        blame(verdict, &h->rule, c, h->max, total, now, !refused);
+        c->held += h->amount;
+        refused = true;
+    }
+    if (refused)
+        return LIMITER_REFUSED;
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct limiter_hold *h = &r->holds[i];
+        struct counter *c = &h->entity->counters[h->counter];
+        if (c->unit != unit)
+            continue;
+        if (!is_settled_later(&h->rule))
+            c->held += total - h->amount;
+        h->amount = total;
+    }
+    r->total.of[unit] = total;
+    return LIMITER_OK;
+}
+
+enum limiter_result limiter_settle(struct limiter *l, struct limiter_reservation *r, stamp at,
+                                   void (*notify)(void *ctx, const struct limit_verdict *v),
+                                   void *ctx, struct limit_verdict *verdict)
+{
+    stamp now = advance(l, at);
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct limiter_hold *h = &r->holds[i];
+        struct counter *c = &h->entity->counters[h->counter];
+        if (h->rule.action != RULE_LOCK || fits(used(c, now) + c->settling, h->amount, h->max))
+            continue;
+        blame(verdict, &h->rule, c, h->max, h->amount, now, true);
+        verdict->used = used(c, now) + c->settling;
+        return LIMITER_REFUSED;
+    }
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct limiter_hold *h = &r->holds[i];
+        struct counter *c = &h->entity->counters[h->counter];
+        if (!is_settled_later(&h->rule))
+            continue;
+        bool is_over = !fits(used(c, now) + c->settling, h->amount, h->max);
+        if (h->rule.action == RULE_NOTIFY && is_over && !c->notified && notify) {
+            struct limit_verdict v;
+            blame(&v, &h->rule, c, h->max, h->amount, now, true);
+            notify(ctx, &v);
+        }
+        if (h->rule.action == RULE_NOTIFY)
+            c->notified = is_over;
+        c->settling += h->amount;
+        h->is_settled = true;
+    }
+    return LIMITER_OK;
+}
+
+/* Ends every hold; `at` is when its amount counts as used, for those that are kept. */
+static void end_holds(struct limiter_reservation *r, stamp at, bool is_committed)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct limiter_hold *h = &r->holds[i];
+        struct counter *c = &h->entity->counters[h->counter];
+        bool later = is_settled_later(&h->rule);
+        /* Rules on one counter of which one locks and one defers count its use once. */
+        bool is_shared = later && hold_of(r, h->entity, h->counter, false);
+        if ((is_committed || h->rule.attempts) && !is_shared)
+            INVARIANT(use(c, at, h->amount) == 0 || !is_committed);
+        if (later && h->is_settled)
+            c->settling -= h->amount;
+        if (!later)
+            c->held -= h->amount;
+        h->entity->holds--;
+    }
+    free(r->holds);
+    *r = (struct limiter_reservation){0};
+}
+
+void limiter_commit(struct limiter *l, struct limiter_reservation *r, stamp at)
+{
+    advance(l, at);
+    end_holds(r, at, true);
+}
+
+void limiter_release(struct limiter *l, struct limiter_reservation *r, stamp at)
+{
+    end_holds(r, advance(l, at), false);
+}
+
+int limiter_replay(struct limiter *l, const struct limit *limits, size_t count,
+                   const struct amounts *amounts, stamp at)
+{
+    advance(l, at);
+    for (size_t i = 0; i < count; i++) {
+        struct entity *e;
+        if (limits[i].rule.scope == RULE_MESSAGE || limits[i].rule.action == RULE_PACE)
+            continue;
+        bool counted = false;
+        for (size_t j = 0; j < i && !counted; j++)
+            counted = limits[j].entity == limits[i].entity &&
+                      rule_replaces(&limits[j].rule, &limits[i].rule);
+        if (counted)
+            continue;
+        struct counter *c = counter_for(l, &limits[i], &e);
+        int err = c ? use(c, at, amounts->of[limits[i].rule.unit]) : -ENOMEM;
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+void limiter_ask(struct limiter *l, const struct limit *limit, uint64_t asked, stamp at,
+                 struct limit_verdict *verdict)
+{
+    stamp now = advance(l, at);
+    struct entity probe = {.key = {limit->entity, limit->rule.scope}};
+    struct entity *e = map_get(&l->entities, MAP_KEY(probe.key));
+    struct counter none = {.unit = (uint8_t)limit->rule.unit, .length = limit->rule.window};
+    struct counter *c = &none;
+    for (uint32_t i = 0; e && i < e->count; i++) {
+        if (e->counters[i].unit == limit->rule.unit &&
+            e->counters[i].length == limit->rule.window)
+            c = &e->counters[i];
+    }
+    if (c->length == RULE_PERIOD && limit->period_start > c->period_start)
+        c = &none;
+    blame(verdict, &limit->rule, c, max_of(limit), asked, now, true);
+    if (fits(verdict->used, asked, verdict->max))
+        verdict->free_at = now;
+}
+
+static bool is_idle(struct entity *e, stamp now)
+{
+    if (e->holds > 0)
+        return false;
+    for (uint32_t i = 0; i < e->count; i++) {
+        if (used(&e->counters[i], now) > 0)
+            return false;
+    }
+    return true;
+}
+
+void limiter_sweep(struct limiter *l, stamp at, unsigned most)
+{
+    stamp now = advance(l, at);
+    void *value;
+    while (most-- > 0 && map_next(&l->entities, &l->swept, NULL, &value)) {
+        struct entity *e = value;
+        if (!is_idle(e, now))
+            continue;
+        map_remove(&l->entities, MAP_KEY(e->key));
+        entity_free(e);
+    }
+    if (l->swept >= l->entities.cap)
+        l->swept = 0;
+}
+
+/* Saved: per counter its owner, unit and length, then the window, or the period's numbers. All
+ * numbers as they are in memory of one kind of machine: little-endian, 64 bits. */
+static void save_u64(struct buf *out, uint64_t value)
+{
+    buf_append(out, slice_make(&value, sizeof(value)));
+}
+
+static bool load_u64(slice *in, uint64_t *value)
+{
+    if (in->len < sizeof(*value))
+        return false;
+    memcpy(value, in->ptr, sizeof(*value));
+    *in = slice_from(*in, sizeof(*value));
+    return true;
+}
+
+void limiter_save(const struct limiter *l, struct buf *out)
+{
+    save_u64(out, (uint64_t)l->now);
+    void *value;
+    for (size_t at = 0; map_next(&l->entities, &at, NULL, &value);) {
+        const struct entity *e = value;
+        for (uint32_t i = 0; i < e->count; i++) {
+            const struct counter *c = &e->counters[i];
+            save_u64(out, e->key.scope);
+            save_u64(out, e->key.id);
+            save_u64(out, c->unit | (c->notified ? 256u : 0));
+            save_u64(out, (uint64_t)c->length);
+            if (c->length == RULE_PERIOD) {
+                save_u64(out, (uint64_t)c->period_start);
+                save_u64(out, c->period_used);
+            } else {
+                window_save(&c->window, out);
+            }
+        }
+    }
+}
+
+static int load_counter(struct limiter *l, slice *in)
+{
+    uint64_t scope, id, unit, length;
+    if (!load_u64(in, &scope) || !load_u64(in, &id) || !load_u64(in, &unit) ||
+        !load_u64(in, &length))
+        return -EBADMSG;
+    if (scope >= RULE_SCOPE_COUNT || (unit & 255) >= RULE_UNIT_COUNT)
+        return -EBADMSG;
+    if ((span)length != RULE_PERIOD && ((span)length <= 0 || (span)length > 31 * SPAN_DAY))
+        return -EBADMSG;
+    struct entity *e = entity_of(l, (enum rule_scope)scope, id);
+    int index = e ? counter_of(e, (enum rule_unit)(unit & 255), (span)length) : -1;
+    if (index < 0)
+        return -ENOMEM;
+    struct counter *c = &e->counters[index];
+    c->notified = unit & 256;
+    if (c->length != RULE_PERIOD)
+        return window_load(&c->window, in);
+    uint64_t start;
+    if (!load_u64(in, &start) || !load_u64(in, &c->period_used))
+        return -EBADMSG;
+    c->period_start = (stamp)start;
+    return 0;
+}
+
+int limiter_load(struct limiter *l, slice contents)
+{
+    uint64_t now;
+    if (!load_u64(&contents, &now))
+        return -EBADMSG;
+    forget_all(l);
+    int err = 0;
+    while (err == 0 && contents.len > 0)
+        err = load_counter(l, &contents);
+    if (err < 0)
+        forget_all(l);
+    else
+        l->now = (stamp)now;
+    return err;
+}
+
+void limiter_numbers(const struct limiter *l, size_t *entities, size_t *bytes)
+{
+    *entities = l->entities.count;
+    *bytes = sizeof(*l) + l->entities.cap * sizeof(struct map_entry);
+    void *value;
+    for (size_t at = 0; map_next(&l->entities, &at, NULL, &value);) {
+        const struct entity *e = value;
+        *bytes += sizeof(*e) + e->count * sizeof(struct counter);
+        for (uint32_t i = 0; i < e->count; i++)
+            *bytes += e->counters[i].window.cap;
+    }
+}
