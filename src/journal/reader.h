@@ -1,6 +1,7 @@
 /* reader: reads a journal up to its watermark, from any position, and follows it.
  *
- * A reader never passes the watermark. Damage that recovery has quarantined is stepped over and
+ * A reader never passes the watermark, and gives only records whose head and body agree with
+ * their checksums. Damage that recovery has quarantined is stepped over and
  * reported once (`-EBADMSG` from journal_next, after which reading goes on behind it); damage
  * that nobody has quarantined ends reading with -EUCLEAN. One thread per reader; journal_pread
  * may be called from any thread. */
@@ -28,7 +29,9 @@ int journal_reader_open(struct journal_reader **out, struct env *env, const char
     NONNULL(1, 2, 3, 4);
 void journal_reader_close(struct journal_reader **r);
 
-/* 1: a record (batch headers are not shown); 0: nothing below the watermark; -errno. */
+/* 1: a record (batch headers are not shown); 0: nothing below the watermark; -errno. Records of
+ * every type are given: one that is unknown and not RECORD_SKIPPABLE must end the caller's
+ * reading. */
 int journal_next(struct journal_reader *r, struct journal_record *out) MUST_USE NONNULL(1, 2);
 /* Where the next record will be read from. */
 uint64_t journal_reader_position(const struct journal_reader *r) NONNULL(1);
@@ -38,6 +41,10 @@ struct journal_store;
 int journal_store_open(struct journal_store **out, struct env *env, const char *dir) MUST_USE
     NONNULL(1, 2, 3);
 void journal_store_close(struct journal_store **s);
+/* Optional: with the journal's watermark at hand the store looks for new segments once per
+ * published batch at most, not once per record that is new to it. */
+void journal_store_follow(struct journal_store *s, const struct watermark *watermark)
+    NONNULL(1, 2);
 /* len bytes from the position (never across a record's end); 0 or -errno. Thread-safe. */
 int journal_pread(struct journal_store *s, uint64_t position, void *out, size_t len) MUST_USE
     NONNULL(1, 3);

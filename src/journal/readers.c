@@ -1,0 +1,25 @@
+#include "journal/readers.h"
+#include "journal/snapshot.h"
+
+struct readers_floor readers_floor(const struct journal_config *config)
+{
+    struct readers_floor f = {
+        .read = config->reader_count ? UINT64_MAX : 0,
+        .needed = config->reader_count ? UINT64_MAX : 0,
+        .proven = atomic_load_explicit(&config->watermark->durable, memory_order_acquire),
+    };
+    for (size_t i = 0; i < config->reader_count; i++) {
+        struct snapshot s;
+        if (snapshot_read_head(config->env, config->readers[i], &s) < 0) {
+            f.read = f.needed = 0;
+            continue;
+        }
+        uint64_t position = s.position[config->self];
+        uint64_t needs = s.needs[config->self];
+        uint64_t lowest = needs < position ? needs : position;
+        f.read = position < f.read ? position : f.read;
+        f.needed = lowest < f.needed ? lowest : f.needed;
+        f.proven = position > f.proven ? position : f.proven;
+    }
+    return f;
+}

@@ -1,0 +1,17 @@
+/* readers: how far the readers of a journal have durably come, by their snapshots. */
+#ifndef JOURNAL_READERS_H
+#define JOURNAL_READERS_H
+
+#include "journal/writer.h"
+
+struct readers_floor {
+    uint64_t read;   /* every reader goes on at or behind this position; 0 when one has no
+                      * (readable) snapshot, or there is no reader */
+    uint64_t needed; /* no reader needs a byte before this position */
+    uint64_t
+        proven; /* the furthest that any reader has come, or the watermark: it was synced */
+};
+
+struct readers_floor readers_floor(const struct journal_config *config) NONNULL(1);
+
+#endif

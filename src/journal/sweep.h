@@ -1,0 +1,13 @@
+/* sweep: deletes the segments that no reader needs any more, oldest first. */
+#ifndef JOURNAL_SWEEP_H
+#define JOURNAL_SWEEP_H
+
+#include "journal/writer.h"
+
+/* Deletes segments that lie before `current` (the base of the one being written) and before
+ * what any reader's snapshot needs. The count, with *freed bytes more, or -errno; each
+ * deletion is synced before the next. */
+int sweep_segments(const struct journal_config *config, uint64_t current,
+                   uint64_t *freed) MUST_USE NONNULL(1, 3);
+
+#endif
