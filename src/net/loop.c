@@ -35,8 +35,9 @@ struct loop {
     struct after_turn *after;
     size_t after_count;
 
-    char *input; /* the buffers of the streams, made on first use */
-    char *scratch;
+    char *input; /* of the streams, made on first use */
+    char *plain;
+    struct buf output;
 };
 
 struct loop_watch {
@@ -217,7 +218,8 @@ void loop_free(struct loop **at)
     heap_fini(&l->timers);
     free(l->after);
     free(l->input);
-    free(l->scratch);
+    free(l->plain);
+    buf_fini(&l->output);
     free(l);
 }
 
@@ -366,13 +368,19 @@ void *loop_uv(struct loop *l)
 char *loop_input(struct loop *l)
 {
     if (!l->input)
-        l->input = xcalloc(1, LOOP_BUFFER);
+        l->input = xcalloc(1, LOOP_INPUT);
     return l->input;
 }
 
-char *loop_scratch(struct loop *l)
+char *loop_plain(struct loop *l)
 {
-    if (!l->scratch)
-        l->scratch = xcalloc(1, LOOP_BUFFER);
-    return l->scratch;
+    if (!l->plain)
+        l->plain = xcalloc(1, LOOP_PLAIN);
+    return l->plain;
+}
+
+struct buf *loop_output(struct loop *l)
+{
+    buf_clear(&l->output);
+    return &l->output;
 }

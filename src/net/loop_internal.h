@@ -2,6 +2,7 @@
 #ifndef NET_LOOP_INTERNAL_H
 #define NET_LOOP_INTERNAL_H
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "net/loop.h"
 
@@ -14,9 +15,12 @@ struct loop_deferred {
 };
 void loop_defer(struct loop *l, struct loop_deferred *d) NONNULL(1, 2);
 
-/* Two buffers that all streams of a loop share, in use only within one event. */
-enum { LOOP_BUFFER = 64 * 1024 };
+/* What all streams of a loop share, in use only within one event: room for what one read
+ * brings, for the plaintext of that (a record that was begun earlier may end in it), and for
+ * ciphertext on its way out. */
+enum { LOOP_INPUT = 64 * 1024, LOOP_PLAIN = LOOP_INPUT + 32 * 1024 };
 char *loop_input(struct loop *l) NONNULL(1);
-char *loop_scratch(struct loop *l) NONNULL(1);
+char *loop_plain(struct loop *l) NONNULL(1);
+struct buf *loop_output(struct loop *l) NONNULL(1);
 
 #endif

@@ -23,8 +23,8 @@ struct stream_events {
      * stream_error_text says why). */
     void (*on_connect)(void *ctx, int err);
     void (*on_tls)(void *ctx, int err);
-    /* The peer has closed (err 0) or the connection broke; call stream_close. Not called after
-     * stream_close. */
+    /* The peer has closed (err 0; told when all that came was used and reading is not paused),
+     * or the connection broke; call stream_close. Not called after stream_close. */
     void (*on_end)(void *ctx, int err);
 };
 
@@ -50,7 +50,8 @@ bool stream_writev(struct stream *s, const struct iovec *iov, int count) NONNULL
 size_t stream_backlog(const struct stream *s) NONNULL(1);
 
 /* TLS from here on; host: name to verify (client), SNI; NULL for servers. Kept input must be
- * empty (server: bytes behind STARTTLS were refused before). on_tls tells. */
+ * empty (server: bytes behind STARTTLS were refused before), or it fails. on_tls tells; until
+ * then what is written is dropped. */
 void stream_start_tls(struct stream *s, struct tls_context *tls, const char *host)
     NONNULL(1, 2);
 bool stream_is_tls(const struct stream *s) NONNULL(1);
