@@ -16,6 +16,7 @@ struct follow {
     struct loop_watch *watch;
     struct loop_task task; /* goes on reading after a slice */
     bool is_posted;
+    bool is_stopped; /* at a record that is not understood */
     uint64_t position;
     uint64_t unsaved; /* changes since the last snapshot was begun */
     struct timer timer;
@@ -98,15 +99,23 @@ static void on_timer(void *ctx)
     save(ctx);
 }
 
-static void apply(struct follow *f, const struct journal_record *r)
+/* False: a record that this version does not know and must not pass. */
+static bool apply(struct follow *f, const struct journal_record *r)
 {
-    if (r->header.type != RECORD_DIRECTORY)
-        return;
+    if (r->header.type != RECORD_DIRECTORY) {
+        bool may_pass =
+            r->header.type == RECORD_COMMAND || (r->header.flags & RECORD_SKIPPABLE);
+        if (!may_pass)
+            log_error("record-unknown", LOG_C("journal", f->config.journal),
+                      LOG_I("position", r->position), LOG_I("type", r->header.type));
+        return may_pass;
+    }
     int applied = directory_apply(f->config.directory, r->fields);
     if (applied < 0)
         log_error("directory-change-unusable", LOG_I("position", r->position),
                   LOG_I("version", directory_version(f->config.directory)),
                   LOG_E("error", applied));
+    return true;
 }
 
 /* 0, or -errno when the journal is not there (yet). */
@@ -114,8 +123,15 @@ static int open_reader(struct follow *f)
 {
     if (f->reader)
         return 0;
-    if (atomic_load(&f->config.watermark->durable) == 0)
+    uint64_t durable = atomic_load(&f->config.watermark->durable);
+    if (durable == 0)
         return -EAGAIN;
+    if (f->position > durable) {
+        log_warning("journal-shorter-than-snapshot", LOG_C("journal", f->config.journal),
+                    LOG_I("position", f->position), LOG_I("end", durable),
+                    LOG_C("effect", "read from the oldest record"));
+        f->position = 0;
+    }
     int err = journal_reader_open(&f->reader, f->config.env, f->config.journal,
                                   f->config.watermark, f->position);
     if (err == -ENOENT && f->position != 0) {
@@ -134,16 +150,19 @@ static int open_reader(struct follow *f)
 /* Reads up to `max` records; true when there may be more. */
 static bool read_some(struct follow *f, unsigned max)
 {
-    if (open_reader(f) < 0)
+    if (f->is_stopped || open_reader(f) < 0)
         return false;
     for (unsigned i = 0; i < max; i++) {
         struct journal_record r;
         int got = journal_next(f->reader, &r);
+        if (got > 0 && !apply(f, &r)) {
+            f->is_stopped = true;
+            return false;
+        }
         f->position = journal_reader_position(f->reader);
         if (got == 0)
             return false;
         if (got > 0) {
-            apply(f, &r);
             f->unsaved++;
             continue;
         }
