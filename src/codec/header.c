@@ -67,7 +67,7 @@ size_t header_end(slice message, size_t from)
     static const slice empty_line = SLICE_INIT("\r\n");
     if (slice_starts(message, empty_line))
         return empty_line.len;
-    size_t at = from > 3 ? from - 3 : 0;
+    size_t at = from > 2 ? from - 2 : 0; /* the LF of the last line's CRLF */
     for (;;) {
         slice rest = slice_from(message, at);
         ptrdiff_t lf = slice_find(rest, '\n');

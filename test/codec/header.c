@@ -165,6 +165,7 @@ static const struct {
     {"a@b.example, g:;", "a@b.example|"},
     {"g: a@b.example", NULL},
     {"g: h: a@b.example;;", NULL},
+    {"g: h: a@b.example;", NULL},
     {"g: a@b.example; c@d.example", NULL},
     {": a@b.example;", NULL},
     {"a@b.example;", NULL},

@@ -5,6 +5,7 @@
 
 /* 2026-11-22 01:02:03 UTC */
 #define AT (1795309323 * SPAN_SECOND)
+#define X58 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define X60 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 static const struct {
@@ -71,6 +72,22 @@ static const struct {
       .at = AT},
      "Received: from unknown (x???Y: ?\?) by b with ESMTP id 0000000000000;\r\n"
      "\tSun, 22 Nov 2026 01:02:03 +0000\r\n"},
+    {"a pair that just does not fit",
+     {.detail = TRACE_HELO,
+      .helo = SLICE_INIT("x" X58),
+      .by = SLICE_INIT("b"),
+      .protocol = SLICE_INIT("ESMTP"),
+      .at = AT},
+     "Received: from x" X58 "\r\n\tby b with ESMTP id 0000000000000;"
+     " Sun, 22 Nov 2026 01:02:03 +0000\r\n"},
+    {"a pair that just fits",
+     {.detail = TRACE_HELO,
+      .helo = SLICE_INIT(X58),
+      .by = SLICE_INIT("b"),
+      .protocol = SLICE_INIT("ESMTP"),
+      .at = AT},
+     "Received: from " X58 " by b\r\n\twith ESMTP id 0000000000000;"
+     " Sun, 22 Nov 2026 01:02:03 +0000\r\n"},
     {"long names",
      {.detail = TRACE_FULL,
       .helo = SLICE_INIT(X60 "." X60),
