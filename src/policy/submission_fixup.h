@@ -33,9 +33,10 @@ struct fixup_answer {
 };
 
 /* header: the block as received, up to and with its empty line (which may be missing when the
- * message has no body). Appends to out: our Received field, then the fields, Date and
- * Message-ID added when missing, Bcc and Return-Path removed. A missing From is refused unless
- * the account may use any sender. out is unchanged when the result is not FIXUP_OK. */
+ * message has no body). Appends to out: our Received field, Date and Message-ID when they are
+ * missing, then the fields as they were received without Bcc, Resent-Bcc and Return-Path. A
+ * missing From is refused unless the account may use any sender. out is unchanged when the
+ * result is not FIXUP_OK; with FIXUP_OK its `error` is to be checked. */
 enum fixup_result submission_fixup(struct arena *a, const struct fixup_request *q, slice header,
                                    struct buf *out, struct fixup_answer *answer)
     NONNULL(1, 2, 4, 5);
