@@ -21,8 +21,10 @@ enum effect_kind {
     EFFECT_BODY,
     /* All bytes were given: make it durable. Answer: submission_committed. */
     EFFECT_COMMIT,
-    /* Forget the message and release what was reserved (after RSET, a refusal, the peer's end).
-       No answer. */
+    /* Forget the message and release what was reserved (after RSET, a refusal, the peer's end);
+     * a RESERVE or OPEN that is still being answered too, and nothing may be reserved yet.
+     * Never after COMMIT, whose answer settles everything, even when the peer has gone
+     * meanwhile. No answer. */
     EFFECT_ABORT,
     /* Write what is in out, then close. The last effect. */
     EFFECT_CLOSE,

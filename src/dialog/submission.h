@@ -126,8 +126,9 @@ enum submission_wait {
 };
 enum submission_wait submission_waits(const struct submission *s) NONNULL(1);
 
-/* Facts about the running transaction, for the record and the log. Valid from EFFECT_OPEN until
- * the answer to EFFECT_COMMIT. */
+/* Facts about the running transaction, for the limits, the record and the log. Valid from its
+ * first EFFECT_RESERVE (id and at from the answer to EFFECT_OPEN) until the answer to
+ * EFFECT_COMMIT or EFFECT_ABORT (when that comes they are gone). */
 struct submission_recipient {
     slice address; /* as given, without brackets */
     struct rcpt_params params;
