@@ -1,0 +1,169 @@
+#include "control/names.h"
+
+#include "codec/host.h"
+#include "codec/path.h"
+
+enum { PASSWORD_MIN = 8, PASSWORD_MAX = 1024 };
+
+/* C0 controls and DEL, and C1 controls in their UTF-8. */
+static bool has_controls(slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        if (c < 0x20 || c == 0x7f)
+            return true;
+        if (c == 0xc2 && i + 1 < s.len && (unsigned char)s.ptr[i + 1] < 0xa0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_number(slice s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+            return false;
+    return true;
+}
+
+const char *name_check_customer(slice s)
+{
+    if (s.len == 0 || s.len > NAME_MAX_LEN)
+        return "a name of 1 to 255 octets";
+    if (has_controls(s) || slice_trim(s).len != s.len)
+        return "a name without control characters and without blanks around it";
+    if (is_number(s))
+        return "a name that is not a number, since numbers are ids: K10023";
+    return NULL;
+}
+
+const char *name_check_login(slice s)
+{
+    struct path path;
+    if (s.len == 0 || s.len > NAME_MAX_LEN)
+        return "an address or a plain name of 1 to 255 octets";
+    if (has_controls(s) || slice_find(s, ' ') >= 0)
+        return "an address or a plain name, without spaces and control characters";
+    if (is_number(s))
+        return "a login that is not a number, since numbers are ids: k10023";
+    if (slice_find(s, '@') >= 0 && mailbox_parse(s, &path) != PATH_OK)
+        return "a whole address (anna@example.org), or a plain name without @";
+    return NULL;
+}
+
+static bool is_alnum(char c)
+{
+    return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
+}
+
+const char *name_check_language(slice s)
+{
+    bool is_right = s.len == 0 || (s.len >= 2 && s.len <= 16);
+    for (size_t i = 0; i < s.len; i++)
+        is_right = is_right && (i < 2 ? s.ptr[i] >= 'a' && s.ptr[i] <= 'z'
+                                      : is_alnum(s.ptr[i]) || s.ptr[i] == '-');
+    return is_right ? NULL : "a language tag: en, sv, nb, de";
+}
+
+const char *name_check_time_zone(slice s)
+{
+    bool is_right = s.len <= 64 && !slice_starts(s, SLICE("/"));
+    for (size_t i = 0; i < s.len; i++)
+        is_right = is_right && (is_alnum(s.ptr[i]) || strchr("_+-/", s.ptr[i]));
+    return is_right ? NULL : "the name of a time zone: Europe/Oslo, UTC";
+}
+
+const char *name_check_contact(slice s)
+{
+    struct path path;
+    return s.len == 0 || mailbox_parse(s, &path) == PATH_OK ? NULL
+                                                            : "an address: anna@example.org";
+}
+
+const char *name_check_line(slice s)
+{
+    return s.len <= 500 && !has_controls(s) ? NULL : "one line of text, at most 500 octets";
+}
+
+const char *name_check_password(slice s)
+{
+    if (s.len < PASSWORD_MIN)
+        return "a password of at least 8 characters, or none: then a secret is generated";
+    if (s.len > PASSWORD_MAX || has_controls(s))
+        return "one line of at most 1024 octets";
+    return NULL;
+}
+
+static const char *take_domain(struct arena *a, slice s, slice *out)
+{
+    struct path path;
+    if (!host_is_name(s, true))
+        return "a domain: example.org";
+    slice address = arena_printf(a, "x@%.*s", SLICE_ARG(s));
+    if (mailbox_parse(address, &path) != PATH_OK)
+        return "a domain: example.org";
+    *out = slice_from(path_canonical(a, &path), 2);
+    return NULL;
+}
+
+const char *name_take_sender(struct arena *a, enum sender_right right, slice s, slice *out)
+{
+    struct path path;
+    if (right == SENDERS_DOMAINS)
+        return take_domain(a, s, out);
+    if (mailbox_parse(s, &path) != PATH_OK)
+        return "an address: anna@example.org";
+    *out = path_canonical(a, &path);
+    return NULL;
+}
+
+bool name_parse_span(slice s, span *out)
+{
+    static const struct {
+        char letter;
+        span unit;
+    } units[] = {{'s', SPAN_SECOND},
+                 {'m', SPAN_MINUTE},
+                 {'h', SPAN_HOUR},
+                 {'d', SPAN_DAY},
+                 {'w', 7 * SPAN_DAY}};
+    uint64_t number;
+    if (s.len < 2 || !slice_to_u64(slice_to(s, s.len - 1), &number))
+        return false;
+    for (size_t i = 0; i < COUNT_OF(units); i++) {
+        if (s.ptr[s.len - 1] != units[i].letter)
+            continue;
+        if (number == 0 || number > (uint64_t)(3653 * SPAN_DAY / units[i].unit))
+            return false;
+        *out = (span)number * units[i].unit;
+        return true;
+    }
+    return false;
+}
+
+static const char *const rights[] = {
+    [SENDERS_ANY] = "any", [SENDERS_DOMAINS] = "domains", [SENDERS_EXACT] = "exact"};
+static const char *const states[] = {[ACCOUNT_ACTIVE] = "active",
+                                     [ACCOUNT_LOCKED] = "locked",
+                                     [ACCOUNT_SUSPENDED] = "suspended"};
+
+const char *name_of_right(enum sender_right right)
+{
+    return rights[right];
+}
+
+bool name_parse_right(slice s, enum sender_right *out)
+{
+    for (size_t i = 0; i < COUNT_OF(rights); i++) {
+        if (slice_eq(s, slice_of(rights[i]))) {
+            *out = (enum sender_right)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *name_of_state(enum account_state state)
+{
+    return states[state];
+}

@@ -1,0 +1,34 @@
+/* names: what operators may call things, and what they may write about them. Each check gives
+ * what would be right, for the error. Texts are UTF-8 already. */
+#ifndef CONTROL_NAMES_H
+#define CONTROL_NAMES_H
+
+#include "base/arena.h"
+#include "base/stamp.h"
+#include "policy/account.h"
+
+enum { NAME_MAX_LEN = 255, SENDERS_MAX = 1000 };
+
+/* NULL when it is right, else what would be. */
+const char *name_check_customer(slice s);
+/* An address, or a name without spaces. */
+const char *name_check_login(slice s);
+const char *name_check_language(slice s);
+const char *name_check_time_zone(slice s);
+const char *name_check_contact(slice s);
+/* A line of free text: a label, a reason. */
+const char *name_check_line(slice s);
+const char *name_check_password(slice s);
+
+/* One permitted sender in its canonical form, in the arena; NULL or what would be right. */
+const char *name_take_sender(struct arena *a, enum sender_right right, slice s, slice *out)
+    NONNULL(1, 4);
+
+/* "90s", "30m", "24h", "5d", "2w": false for anything else, for 0, and over ten years. */
+bool name_parse_span(slice s, span *out) NONNULL(2);
+
+const char *name_of_right(enum sender_right right);
+bool name_parse_right(slice s, enum sender_right *out) NONNULL(2);
+const char *name_of_state(enum account_state state);
+
+#endif

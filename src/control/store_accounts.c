@@ -1,0 +1,191 @@
+#include "control/store_inside.h"
+
+#include <errno.h>
+
+#define COLUMNS                                                                         \
+    "a.id, a.customer, a.login, a.language, a.time_zone, a.contact, a.state, a.until, " \
+    "a.reason, a.sender_right, a.max_recipients, a.max_size, a.created, c.name, "       \
+    "(SELECT count(*) FROM credentials x WHERE x.account = a.id), c.state, c.until"     \
+    " FROM accounts a JOIN customers c ON c.id = a.customer"
+
+static stamp read_until(enum account_state state, uint64_t until)
+{
+    return state != ACCOUNT_ACTIVE && until == 0 ? STAMP_NEVER : (stamp)until;
+}
+
+static int read_senders(struct store *s, struct arena *a, struct directory_account *d)
+{
+    uint64_t count = 0;
+    sqlite3_stmt *row;
+    int rc = sql_number(s->db, "SELECT count(*) FROM senders WHERE account = ?1",
+                        SQL_VALUES(SQL_I(d->id)), 1, &count);
+    if (rc < 0 || count == 0)
+        return rc;
+    slice *senders = arena_array(a, slice, (size_t)count);
+    rc = SQL_QUERY(s->db, &row, "SELECT sender FROM senders WHERE account = ?1 ORDER BY sender",
+                   SQL_I(d->id));
+    if (rc < 0)
+        return rc;
+    while ((rc = sql_step(row)) == 1)
+        senders[d->sender_count++] = sql_bytes(row, 0, a);
+    sql_end(&row);
+    d->senders = senders;
+    return rc;
+}
+
+static int read_row(struct store *s, sqlite3_stmt *row, struct arena *a,
+                    struct store_account *out)
+{
+    *out = (struct store_account){
+        .d = {.id = sql_u64(row, 0),
+              .customer = sql_u64(row, 1),
+              .login = sql_bytes(row, 2, a),
+              .language = sql_bytes(row, 3, a),
+              .time_zone = sql_bytes(row, 4, a),
+              .contact = sql_bytes(row, 5, a),
+              .state = (enum account_state)sql_u64(row, 6),
+              .reason = sql_bytes(row, 8, a),
+              .right = (enum sender_right)sql_u64(row, 9),
+              .max_recipients = (uint32_t)sql_u64(row, 10),
+              .max_size = sql_u64(row, 11)},
+        .created = (stamp)sql_u64(row, 12),
+        .customer_name = sql_bytes(row, 13, a),
+        .credentials = sql_u64(row, 14),
+        .customer_state = (enum account_state)sql_u64(row, 15),
+    };
+    out->d.until = read_until(out->d.state, sql_u64(row, 7));
+    out->customer_until = read_until(out->customer_state, sql_u64(row, 16));
+    return read_senders(s, a, &out->d);
+}
+
+int store_account_find(struct store *s, slice login, uint64_t *id)
+{
+    uint64_t number = 0;
+    uint64_t found = 0;
+    int rc;
+    if (slice_to_u64(login, &number))
+        rc = sql_number(s->db, "SELECT id FROM accounts WHERE id = ?1",
+                        SQL_VALUES(SQL_I(number)), 1, &found);
+    else
+        rc = sql_number(s->db, "SELECT id FROM accounts WHERE login = ?1",
+                        SQL_VALUES(SQL_T(login)), 1, &found);
+    if (rc < 0)
+        return rc;
+    if (found == 0)
+        return -ENOENT;
+    *id = found;
+    return 0;
+}
+
+int store_account_get(struct store *s, uint64_t id, struct arena *a, struct store_account *out)
+{
+    struct store_account found;
+    sqlite3_stmt *row;
+    int rc = SQL_QUERY(s->db, &row, "SELECT " COLUMNS " WHERE a.id = ?1", SQL_I(id));
+    if (rc < 0)
+        return rc;
+    rc = sql_step(row);
+    if (rc == 0)
+        rc = -ENOENT;
+    else if (rc == 1)
+        rc = read_row(s, row, a, &found);
+    sql_end(&row);
+    if (rc == 0)
+        *out = found;
+    return rc;
+}
+
+int store_account_list(struct store *s, uint64_t customer, uint64_t after, unsigned limit,
+                       struct arena *a, struct store_account **out)
+{
+    static const char query[] =
+        "SELECT " COLUMNS " WHERE a.id > ?1 AND (?2 = 0 OR a.customer = ?2)"
+        " ORDER BY a.id LIMIT ?3";
+    sqlite3_stmt *row;
+    struct store_account *list = arena_array(a, struct store_account, limit);
+    int count = 0;
+    int rc = SQL_QUERY(s->db, &row, query, SQL_I(after), SQL_I(customer), SQL_I(limit));
+    if (rc < 0)
+        return rc;
+    while ((rc = sql_step(row)) == 1) {
+        rc = read_row(s, row, a, &list[count++]);
+        if (rc < 0)
+            break;
+    }
+    sql_end(&row);
+    if (rc < 0)
+        return rc;
+    *out = list;
+    return count;
+}
+
+static stamp stored_until(const struct directory_account *a)
+{
+    return a->state == ACCOUNT_ACTIVE || a->until == STAMP_NEVER ? 0 : a->until;
+}
+
+static int insert(struct store *s, struct directory_account *a, stamp now)
+{
+    int rc = SQL_RUN(
+        s->db,
+        "INSERT INTO accounts (customer, login, language, time_zone, contact, state, until,"
+        " reason, sender_right, max_recipients, max_size, created)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        SQL_I(a->customer), SQL_T(a->login), SQL_T0(a->language), SQL_T0(a->time_zone),
+        SQL_T0(a->contact), SQL_I(a->state), SQL_I0(stored_until(a)), SQL_T0(a->reason),
+        SQL_I(a->right), SQL_I(a->max_recipients), SQL_I(a->max_size), SQL_I(now));
+    if (rc == 0)
+        a->id = (uint64_t)sqlite3_last_insert_rowid(s->db);
+    return rc;
+}
+
+static int update(struct store *s, const struct directory_account *a)
+{
+    int rc =
+        SQL_RUN(s->db,
+                "UPDATE accounts SET customer = ?1, login = ?2, language = ?3, time_zone = ?4,"
+                " contact = ?5, state = ?6, until = ?7, reason = ?8, sender_right = ?9,"
+                " max_recipients = ?10, max_size = ?11 WHERE id = ?12",
+                SQL_I(a->customer), SQL_T(a->login), SQL_T0(a->language), SQL_T0(a->time_zone),
+                SQL_T0(a->contact), SQL_I(a->state), SQL_I0(stored_until(a)), SQL_T0(a->reason),
+                SQL_I(a->right), SQL_I(a->max_recipients), SQL_I(a->max_size), SQL_I(a->id));
+    if (rc == 0 && sqlite3_changes(s->db) == 0)
+        rc = -ENOENT;
+    return rc;
+}
+
+static int replace_senders(struct store *s, const struct directory_account *a)
+{
+    int rc = SQL_RUN(s->db, "DELETE FROM senders WHERE account = ?1", SQL_I(a->id));
+    for (size_t i = 0; i < a->sender_count && rc == 0; i++)
+        rc = SQL_RUN(s->db, "INSERT OR IGNORE INTO senders VALUES (?1, ?2)", SQL_I(a->id),
+                     SQL_T(a->senders[i]));
+    return rc;
+}
+
+int store_account_put(struct store *s, struct directory_account *a, stamp now)
+{
+    int rc = a->id == 0 ? insert(s, a, now) : update(s, a);
+    if (rc == 0)
+        rc = replace_senders(s, a);
+    if (rc < 0)
+        return rc;
+    directory_put_account(&s->fields, store_next_version(s), a);
+    return store_outbox_put(s, a->customer, a->id, 0);
+}
+
+int store_account_remove(struct store *s, uint64_t id)
+{
+    uint64_t customer = 0;
+    int rc = sql_number(s->db, "SELECT customer FROM accounts WHERE id = ?1",
+                        SQL_VALUES(SQL_I(id)), 1, &customer);
+    if (rc < 0)
+        return rc;
+    if (customer == 0)
+        return -ENOENT;
+    rc = SQL_RUN(s->db, "DELETE FROM accounts WHERE id = ?1", SQL_I(id));
+    if (rc < 0)
+        return rc;
+    directory_put_removal(&s->fields, store_next_version(s), ENTITY_ACCOUNT, id);
+    return store_outbox_put(s, customer, id, 0);
+}

@@ -1,0 +1,27 @@
+/* store_inside: what the files of the store share. */
+#ifndef CONTROL_STORE_INSIDE_H
+#define CONTROL_STORE_INSIDE_H
+
+#include "base/buf.h"
+#include "control/sql.h"
+#include "control/store.h"
+
+#include <pthread.h>
+
+struct store {
+    sqlite3 *db;
+    pthread_mutex_t mutex;
+    uint64_t version; /* in a transaction: with its changes so far */
+    uint64_t committed_version;
+    struct buf fields; /* of the change that is being put into the outbox */
+    store_publish_fn *publish;
+    void *publish_ctx;
+};
+
+/* A change is on its way: clears s->fields and gives the version to encode it with. */
+uint64_t store_next_version(struct store *s) NONNULL(1);
+/* Puts s->fields into the outbox under that version. */
+int store_outbox_put(struct store *s, uint64_t customer, uint64_t account,
+                     uint64_t credential) MUST_USE NONNULL(1);
+
+#endif
