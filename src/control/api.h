@@ -1,0 +1,36 @@
+/* api: the JSON API of the control role, HTTP on a Unix socket.
+ *
+ * Serves root, the server's own user, and members of a configured group, by the credentials
+ * that the kernel tells of the peer; everybody else gets 403. Bodies are bounded (1 MiB) before
+ * they are taken. Answers are JSON objects; an error is
+ *   {"error": {"code": "…", "message": "what is wrong", "hint": "what would be right"}}.
+ * A change has been made durable in the control journal when its answer is sent. */
+#ifndef CONTROL_API_H
+#define CONTROL_API_H
+
+#include "base/env.h"
+#include "control/store.h"
+#include "net/role.h"
+
+#include <sys/types.h>
+
+struct api;
+
+struct api_config {
+    int listen_fd; /* stays the caller's */
+    struct store *store;
+    struct env *env;
+    struct shared_pages *pages;
+    const struct conf *conf; /* copied */
+    bool has_group;
+    gid_t group; /* whose members may use it */
+};
+
+/* Starts the server's threads. NULL: it could not start (logged). */
+struct api *api_new(const struct api_config *config) NONNULL(1);
+/* Finishes the requests that run, accepts no more, ends. */
+void api_free(struct api **a);
+/* The configuration was read again; copied. Thread-safe. */
+void api_set_conf(struct api *a, const struct conf *conf) NONNULL(1, 2);
+
+#endif

@@ -1,0 +1,108 @@
+/* api_request: one request, and the ways of reading and answering it. For the files of the API
+ * only. */
+#ifndef CONTROL_API_REQUEST_H
+#define CONTROL_API_REQUEST_H
+
+#include "base/buf.h"
+#include "control/api.h"
+
+#include <jansson.h>
+#include <microhttpd.h>
+#include <pthread.h>
+
+enum { API_BODY_MAX = 1024 * 1024, API_ARGS_MAX = 2, API_PAGE = 100, API_PAGE_MAX = 1000 };
+
+/* What of the configuration requests need; replaced as a whole. */
+struct api_settings {
+    json_t *config;
+    char *run_dir;
+    char *hostname;
+    uint64_t node;
+};
+
+struct api {
+    struct api_config config;
+    struct MHD_Daemon *daemon;
+    pthread_mutex_t mutex; /* guards settings */
+    struct api_settings settings;
+};
+
+struct api_request {
+    struct api *api;
+    struct MHD_Connection *connection;
+    const char *method;
+    struct arena arena;
+    struct buf text; /* the body as it arrived */
+    bool is_denied;
+    uid_t uid;
+    stamp now;
+    json_t *body;             /* an object; empty when nothing was sent */
+    slice args[API_ARGS_MAX]; /* of the path, where the route has '*' */
+    unsigned status;
+    json_t *answer;
+};
+
+typedef void api_handler(struct api_request *r);
+
+/* Finds the route, runs it; there is an answer then. */
+void api_dispatch(struct api_request *r, slice path) NONNULL(1);
+
+/* Takes over the answer. */
+void api_answer(struct api_request *r, unsigned status, json_t *answer) NONNULL(1);
+/* hint: NULL when there is nothing better to say. */
+void api_error(struct api_request *r, unsigned status, const char *code, const char *hint,
+               const char *fmt, ...) NONNULL(1, 3, 5) PRINTF_LIKE(5, 6);
+/* What the store or the system said, for -errno that the handler does not expect. */
+void api_fail(struct api_request *r, int rc) NONNULL(1);
+
+/* False, with an answer, when the body has a key that is not in the list (NULL-terminated). */
+bool api_knows_keys(struct api_request *r, const char *const *known) MUST_USE NONNULL(1, 2);
+bool api_has(const struct api_request *r, const char *key) NONNULL(1, 2);
+/* A text of the body: untouched when the key is not there, empty for null. False, with an
+ * answer, when it is not a text or `check` says what would be right. */
+bool api_take_text(struct api_request *r, const char *key, const char *(*check)(slice),
+                   slice *out) MUST_USE NONNULL(1, 2, 4);
+/* A whole number between 0 and max; 0 for null. */
+bool api_take_number(struct api_request *r, const char *key, uint64_t max,
+                     uint64_t *out) MUST_USE NONNULL(1, 2, 4);
+/* The array of that key, NULL when it is not there; every item is a text. */
+bool api_take_list(struct api_request *r, const char *key, size_t max, json_t **out) MUST_USE
+    NONNULL(1, 2, 4);
+
+/* ?limit= and ?after=; false, with an answer, when they are no numbers. */
+bool api_take_page(struct api_request *r, uint64_t *after, unsigned *limit) MUST_USE
+    NONNULL(1, 2, 3);
+/* A parameter of the query, unescaped, in the arena; empty when it is not there. */
+slice api_query(struct api_request *r, const char *name) NONNULL(1, 2);
+
+/* A transaction of the store, from the request's view: false with an answer on failure. */
+bool api_begin(struct api_request *r) MUST_USE NONNULL(1);
+/* Commits and answers; on failure `answer` is released and the failure answered. */
+void api_commit(struct api_request *r, unsigned status, json_t *answer) NONNULL(1);
+/* Rolls back; the answer has been given. */
+void api_rollback(struct api_request *r) NONNULL(1);
+
+/* JSON of a text (null when empty), and of a moment (null when 0 or never). */
+json_t *api_text(slice s);
+json_t *api_stamp(stamp at);
+/* "locked", "suspended", or "active" when its end has passed. */
+const char *api_state(const struct api_request *r, enum account_state state, stamp until)
+    NONNULL(1);
+
+/* Handlers, by file. */
+api_handler api_customers_list, api_customers_add, api_customer_show, api_customer_change,
+    api_customer_remove, api_customer_lock, api_customer_unlock;
+api_handler api_accounts_list, api_accounts_add, api_account_show, api_account_change,
+    api_account_remove, api_account_lock, api_account_unlock;
+api_handler api_credentials_list, api_credentials_add, api_credential_remove;
+api_handler api_queue_list, api_queue_show, api_status, api_config_show;
+
+/* The settings of a configuration, and their end. */
+void api_settings_init(struct api_settings *s, const struct conf *conf) NONNULL(1, 2);
+void api_settings_fini(struct api_settings *s) NONNULL(1);
+
+/* Reads a lock: reason and, with "for", its end. False, with an answer, when it is wrong. */
+bool api_take_lock(struct api_request *r, enum account_state *state, stamp *until,
+                   slice *reason) MUST_USE NONNULL(1, 2, 3, 4);
+
+#endif

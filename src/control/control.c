@@ -1,0 +1,211 @@
+#include "control/control.h"
+
+#include "base/log.h"
+#include "control/api.h"
+#include "control/publish.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <sodium.h>
+#include <stdlib.h>
+
+#define NUMBERS_EVERY SPAN_SECOND
+#define RETRY_EVERY (5 * SPAN_SECOND)
+#define SWEEP_EVERY (30 * SPAN_SECOND)
+
+/* delivery reads the control journal from its next step on; until then it holds nothing back.
+ */
+static const char *const journal_readers[] = {"snapshot/smtpd/directory"};
+
+struct control {
+    struct role *role;
+    struct store *store;
+    struct publish publish;
+    struct api *api;
+    struct timer numbers;
+    struct timer retry;
+    struct timer sweep;
+    int status;
+};
+
+static void on_numbers(void *ctx)
+{
+    struct control *c = ctx;
+    struct stats_page *s = &c->role->pages->stats;
+    struct journal_numbers n;
+    journal_writer_numbers(c->publish.writer, &n);
+    atomic_store_explicit(&s->journal_records[ROLE_CONTROL], n.records, memory_order_relaxed);
+    atomic_store_explicit(&s->journal_syncs[ROLE_CONTROL], n.syncs, memory_order_relaxed);
+    atomic_store_explicit(&s->journal_failures[ROLE_CONTROL], n.failures, memory_order_relaxed);
+    timer_set(&c->numbers, NUMBERS_EVERY);
+}
+
+/* A change that the journal did not take waits in the outbox. A journal that refuses everything
+ * can be opened again by a new process only. */
+static void on_retry(void *ctx)
+{
+    struct control *c = ctx;
+    int rc = store_publish(c->store);
+    if (rc == -EROFS) {
+        log_error("control-journal-closed", LOG_C("what", "starting again to open it again"));
+        c->status = EXIT_FAILURE;
+        loop_stop(c->role->loop);
+        return;
+    }
+    timer_set(&c->retry, RETRY_EVERY);
+}
+
+static void on_sweep(void *ctx)
+{
+    struct control *c = ctx;
+    int rc = journal_sweep(c->publish.writer);
+    if (rc < 0)
+        log_warning("control-journal-not-swept", LOG_E("error", rc));
+    timer_set(&c->sweep, SWEEP_EVERY);
+}
+
+static void on_reload(void *ctx)
+{
+    struct control *c = ctx;
+    const struct conf *conf = c->role->conf;
+    log_setup("control", (enum log_format)conf->log.format, (enum log_level)conf->log.level);
+    api_set_conf(c->api, conf);
+}
+
+/* The API ends when the loop has: a request that runs is finished. */
+static void on_drain(void *ctx)
+{
+    struct control *c = ctx;
+    loop_stop(c->role->loop);
+}
+
+static int open_journal(struct control *c)
+{
+    struct role *r = c->role;
+    const int wake[] = {r->wake[ROLE_SMTPD], r->wake[ROLE_DELIVERY]};
+    struct journal_recovery recovery;
+    struct journal_config config = {
+        .env = r->env,
+        .dir = "journal/control",
+        .node = (uint16_t)r->conf->server.node,
+        .watermark = &r->pages->watermark[ROLE_CONTROL],
+        .wake = wake,
+        .wake_count = COUNT_OF(wake),
+        .segment_bytes = r->conf->journal.segment,
+        .readers = journal_readers,
+        .reader_count = COUNT_OF(journal_readers),
+    };
+    int rc = journal_writer_open(&c->publish.writer, &config, &recovery);
+    if (rc < 0) {
+        log_error("control-journal-not-opened", LOG_E("error", rc));
+        return rc;
+    }
+    if (recovery.cut > 0 || recovery.quarantined > 0)
+        log_warning("control-journal-recovered", LOG_I("octets-cut", recovery.cut),
+                    LOG_I("damaged-places", recovery.quarantined));
+    return 0;
+}
+
+static int open_store(struct control *c)
+{
+    struct arena a = ARENA_INIT;
+    int rc = env_mkdir(c->role->env, "control");
+    if (rc == 0 || rc == -EEXIST) {
+        slice path = arena_printf(&a, "%.*s/control/directory.db",
+                                  SLICE_ARG(c->role->conf->server.state_dir));
+        rc = store_open(&c->store, path.ptr);
+    }
+    arena_fini(&a);
+    return rc;
+}
+
+static int open_publish(struct control *c)
+{
+    int rc = open_journal(c);
+    if (rc < 0)
+        return rc;
+    c->publish.env = c->role->env;
+    c->publish.store = c->store;
+    c->publish.dir = "journal/control";
+    c->publish.watermark = &c->role->pages->watermark[ROLE_CONTROL];
+    c->publish.readers = journal_readers;
+    c->publish.reader_count = COUNT_OF(journal_readers);
+    rc = publish_start(&c->publish);
+    if (rc < 0)
+        log_error("directory-not-published", LOG_E("error", rc));
+    return rc;
+}
+
+static bool find_group(slice name, gid_t *out)
+{
+    struct arena a = ARENA_INIT;
+    struct group *found = name.len > 0 ? getgrnam(arena_cstr(&a, name)) : NULL;
+    if (name.len > 0 && !found)
+        log_warning("api-group-unknown", LOG_S("group", name),
+                    LOG_C("what", "only root and the server's own user may use the API"));
+    if (found)
+        *out = found->gr_gid;
+    arena_fini(&a);
+    return found != NULL;
+}
+
+static int open_api(struct control *c)
+{
+    struct role *r = c->role;
+    struct api_config config = {
+        .listen_fd = role_fd(r, "api"),
+        .store = c->store,
+        .env = r->env,
+        .pages = r->pages,
+        .conf = r->conf,
+    };
+    config.has_group = find_group(r->conf->api.group, &config.group);
+    if (config.listen_fd < 0) {
+        log_error("api-not-started", LOG_C("what", "the parent gave no socket"));
+        return -EBADF;
+    }
+    c->api = api_new(&config);
+    return c->api ? 0 : -EIO;
+}
+
+static void serve(struct control *c)
+{
+    struct role *r = c->role;
+    timer_init(&c->numbers, r->loop, on_numbers, c);
+    timer_init(&c->retry, r->loop, on_retry, c);
+    timer_init(&c->sweep, r->loop, on_sweep, c);
+    on_numbers(c);
+    timer_set(&c->retry, RETRY_EVERY);
+    timer_set(&c->sweep, SWEEP_EVERY);
+    r->ctx = c;
+    r->on_reload = on_reload;
+    r->on_drain = on_drain;
+    log_info("directory-open", LOG_I("version", store_version(c->store)));
+    role_ready(r);
+    loop_run(r->loop);
+    r->on_reload = NULL;
+    r->on_drain = NULL;
+    timer_cancel(&c->numbers);
+    timer_cancel(&c->retry);
+    timer_cancel(&c->sweep);
+}
+
+int control_run(struct role *role)
+{
+    struct control c = {.role = role, .status = EXIT_SUCCESS};
+    int rc = sodium_init() < 0 ? -EIO : 0;
+    if (rc == 0)
+        rc = open_store(&c);
+    if (rc == 0)
+        rc = open_publish(&c);
+    if (rc == 0)
+        rc = open_api(&c);
+    if (rc == 0)
+        serve(&c);
+    else
+        c.status = EXIT_FAILURE;
+    api_free(&c.api);
+    journal_writer_close(&c.publish.writer);
+    store_close(&c.store);
+    return c.status;
+}
