@@ -1,6 +1,8 @@
 /* Scripted conversations of the relay dialog, whole and byte by byte. */
 #include "relay_talk.h"
 
+#include "dialog/relay_write.h"
+
 #define TO(text, number)                                          \
     {                                                             \
         .address = SLICE_INIT(text "@y.test"), .index = (number), \
@@ -936,6 +938,42 @@ static void commands_that_did_not_fit(void **state)
     }
 }
 
+static void addresses_that_cannot_be_written(void **state)
+{
+    (void)state;
+    static const struct {
+        slice address;
+        bool is_safe;
+    } rows[] = {
+        {SLICE_INIT("a@y.test"), true},
+        {SLICE_INIT("a+b=c@[IPv6:2001:db8::1]"), true},
+        {SLICE_INIT("\"a b>c<\"@y.test"), true},
+        {SLICE_INIT("\"a\\\">\"@y.test"), true},
+        {SLICE_INIT("\xc3\xa4@y.test"), true},
+        {SLICE_INIT(""), false},
+        {SLICE_INIT("a>@y.test"), false},
+        {SLICE_INIT("<a@y.test"), false},
+        {SLICE_INIT("a@y.test SIZE=1"), false},
+        {SLICE_INIT("a\r@y.test"), false},
+        {SLICE_INIT("a\n@y.test"), false},
+        {SLICE_INIT("a\0@y.test"), false},
+        {SLICE_INIT("a\x7f@y.test"), false},
+        {SLICE_INIT("\"a\n\"@y.test"), false},
+        {SLICE_INIT("\"a\\\n\"@y.test"), false},
+        {SLICE_INIT("\"a@y.test"), false},
+        {SLICE_INIT("\"a\\"), false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct relay_recipient to[] = {{SLICE_INIT("b@y.test"), {0}, 0},
+                                       {rows[i].address, {0}, 1}};
+        struct relay_message m = {.recipients = to, .recipient_count = 2};
+        assert_int_equal(relay_write_is_safe(&m), rows[i].is_safe);
+        struct relay_message from = {.reverse_path = rows[i].address, .recipients = to};
+        assert_int_equal(relay_write_is_safe(&from),
+                         rows[i].is_safe || rows[i].address.len == 0);
+    }
+}
+
 static void deadlines(void **state)
 {
     (void)state;
@@ -974,6 +1012,7 @@ int main(void)
         cmocka_unit_test(long_secrets_wait_for_the_challenge),
         cmocka_unit_test(content_that_did_not_fit),
         cmocka_unit_test(commands_that_did_not_fit),
+        cmocka_unit_test(addresses_that_cannot_be_written),
         cmocka_unit_test(deadlines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
