@@ -15,21 +15,27 @@ void relay_write_command(struct buf *out, slice verb, slice argument)
     buf_append(out, SLICE("\r\n"));
 }
 
-/* No control character, so no line end; "<" and ">" only inside a quoted local part. */
+static bool has_control(slice s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if ((unsigned char)s.ptr[i] < ' ' || s.ptr[i] == 0x7f)
+            return true;
+    return false;
+}
+
+/* No control character, so no line end; "<", ">" and " " only inside a quoted local part. */
 static bool is_safe(slice address)
 {
     bool is_quoted = false;
+    if (has_control(address))
+        return false;
     for (size_t i = 0; i < address.len; i++) {
-        unsigned char c = (unsigned char)address.ptr[i];
-        if (c < ' ' || c == 0x7f)
-            return false;
+        char c = address.ptr[i];
         if (c == '"')
             is_quoted = !is_quoted;
         else if (is_quoted && c == '\\')
             i++;
         else if (!is_quoted && (c == '<' || c == '>' || c == ' '))
-            return false;
-        if (i < address.len && ((unsigned char)address.ptr[i] < ' ' || address.ptr[i] == 0x7f))
             return false;
     }
     return !is_quoted;
