@@ -184,7 +184,10 @@ void relay_body_end(struct relay *r, int err)
         return;
     }
     dot_finish(&r->out, r->at_line_start);
-    r->state = AT_END;
+    if (r->out.error)
+        r->fault = FAULT_LOCAL;
+    else
+        r->state = AT_END;
 }
 
 void relay_quit(struct relay *r)
