@@ -17,16 +17,21 @@ static void apply(struct people *p, struct buf *fields)
     buf_fini(fields);
 }
 
+void people_begin(struct people *p)
+{
+    struct directory_customer c = {
+        .id = 1, .name = SLICE("customer"), .language = SLICE("en"), .time_zone = SLICE("UTC")};
+    struct buf fields = BUF_INIT;
+    directory_put_customer(&fields, ++p->version, &c);
+    apply(p, &fields);
+}
+
 struct people people_new(void)
 {
     static const uint64_t seed[2] = {1, 2};
     assert_true(sodium_init() >= 0);
     struct people p = {.directory = directory_new(seed)};
-    struct directory_customer c = {
-        .id = 1, .name = SLICE("customer"), .language = SLICE("en"), .time_zone = SLICE("UTC")};
-    struct buf fields = BUF_INIT;
-    directory_put_customer(&fields, ++p.version, &c);
-    apply(&p, &fields);
+    people_begin(&p);
     return p;
 }
 

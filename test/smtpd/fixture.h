@@ -11,6 +11,8 @@ struct people {
 };
 
 struct people people_new(void);
+/* The customer alone, as a change like those below. */
+void people_begin(struct people *p);
 /* Each is one change of the directory; they end the test when they are not applied. */
 void people_add_account(struct people *p, uint64_t id, const char *login);
 void people_put_account(struct people *p, const struct directory_account *a);
@@ -23,7 +25,7 @@ void people_add_address(struct people *p, uint64_t id, uint64_t account, const c
 void people_put_credential(struct people *p, const struct directory_credential *c);
 void people_remove(struct people *p, enum directory_entity entity, uint64_t id);
 
-/* The same changes as records, in order; cleared by the caller. */
+/* Where changes go instead of into p->directory; NULL: there. */
 extern void (*people_on_change)(void *ctx, slice fields);
 extern void *people_ctx;
 
