@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "codec/reply.h"
-#include "codec/utf8.h"
+#include "base/utf8.h"
 
 static void note_line(void *ctx, slice text)
 {

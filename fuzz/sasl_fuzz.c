@@ -2,7 +2,7 @@
 #include "fuzz.h"
 
 #include "codec/sasl.h"
-#include "codec/utf8.h"
+#include "base/utf8.h"
 
 static void check_plain(slice message)
 {

@@ -47,6 +47,10 @@ void arena_reset(struct arena *a)
     struct arena_chunk *keep = a->chunk;
     if (!keep)
         return;
+    if (keep->size > LARGEST_STEP) {
+        arena_fini(a);
+        return;
+    }
     struct arena older = {.chunk = keep->next};
     arena_fini(&older);
     keep->next = NULL;

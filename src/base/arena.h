@@ -23,7 +23,7 @@ struct arena {
 
 /* Frees everything; the arena is empty and may be used again. */
 void arena_fini(struct arena *a) NONNULL(1);
-/* Forgets everything but keeps one chunk for reuse. */
+/* Forgets everything but keeps one chunk of ordinary size for reuse. */
 void arena_reset(struct arena *a) NONNULL(1);
 
 /* size bytes, zeroed, aligned for any type. */

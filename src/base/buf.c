@@ -19,16 +19,17 @@ void buf_clear(struct buf *b)
     b->error = 0;
 }
 
-int buf_reserve(struct buf *b, size_t n)
+/* Room for n bytes and `spare` ones that the bound does not count. */
+static int grow(struct buf *b, size_t n, size_t spare)
 {
     if (b->error)
         return b->error;
-    if (b->cap - b->len >= n)
-        return 0;
-    if (n > SIZE_MAX / 4 || (b->max && (n > b->max || b->len > b->max - n)))
+    if (n > SIZE_MAX / 4 || (b->max && (b->len > b->max || n > b->max - b->len)))
         return b->error = -EMSGSIZE;
+    if (b->cap - b->len >= n + spare)
+        return 0;
     size_t cap = b->cap ? b->cap : SMALLEST;
-    while (cap - b->len < n)
+    while (cap - b->len < n + spare)
         cap *= 2;
     char *ptr = realloc(b->ptr, cap);
     if (!ptr)
@@ -38,14 +39,15 @@ int buf_reserve(struct buf *b, size_t n)
     return 0;
 }
 
+int buf_reserve(struct buf *b, size_t n)
+{
+    return grow(b, n, 0);
+}
+
 void buf_append(struct buf *b, slice s)
 {
     if (s.len == 0 || buf_reserve(b, s.len) < 0)
         return;
-    if (b->max && b->len + s.len > b->max) {
-        b->error = -EMSGSIZE;
-        return;
-    }
     memcpy(b->ptr + b->len, s.ptr, s.len);
     b->len += s.len;
 }
@@ -67,7 +69,7 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     INVARIANT(n >= 0);
     if ((size_t)n < sizeof(small)) {
         buf_append(b, (slice){small, (size_t)n});
-    } else if (buf_reserve(b, (size_t)n + 1) == 0) {
+    } else if (grow(b, (size_t)n, 1) == 0) { /* vsnprintf ends with a NUL */
         vsnprintf(b->ptr + b->len, (size_t)n + 1, fmt, again);
         b->len += (size_t)n;
     }
@@ -77,6 +79,8 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 void buf_consume(struct buf *b, size_t n)
 {
     INVARIANT(n <= b->len);
+    if (n == 0)
+        return;
     memmove(b->ptr, b->ptr + n, b->len - n);
     b->len -= n;
 }

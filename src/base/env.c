@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { VECTOR_STEP = 64, PATH_SIZE = 512 };
+enum { VECTOR_STEP = 512, PATH_SIZE = 512 };
 
 /* The part of the vector that starts `skip` bytes in, at most VECTOR_STEP pieces of it. */
 static int vector_rest(const struct iovec *iov, int count, size_t skip,
@@ -85,7 +85,11 @@ int env_replace_file(struct env *e, const char *path, slice contents)
     int err = write_new_file(e, tmp, contents);
     if (err == 0)
         err = env_rename(e, tmp, path);
-    if (err == 0)
-        err = env_sync_dir(e, dir);
-    return err;
+    if (err < 0) {
+        /* it only takes space; the next replacement removes it anyway */
+        int ignored = env_unlink(e, tmp);
+        (void)ignored;
+        return err;
+    }
+    return env_sync_dir(e, dir);
 }

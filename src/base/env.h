@@ -142,7 +142,8 @@ int env_write_all(struct env *e, int fd, const struct iovec *iov, int count,
 ssize_t env_read_full(struct env *e, int fd, void *out, size_t len, uint64_t at) MUST_USE
     NONNULL(1, 3);
 /* Makes a file whole or not at all: writes "<path>.tmp", syncs it, renames it over path, syncs
- * the directory. 0 or -errno; on failure the old file is untouched. */
+ * the directory. 0 or -errno. On failure the old file is untouched, but for a failed sync of
+ * the directory, after which either file may be found, whole. */
 int env_replace_file(struct env *e, const char *path, slice contents) MUST_USE NONNULL(1, 2);
 
 #endif

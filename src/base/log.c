@@ -2,6 +2,7 @@
 
 #include "base/id.h"
 #include "base/stamp.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -46,29 +47,47 @@ PRINTF_LIKE(2, 3) static void putf(struct line *l, const char *fmt, ...)
     put(l, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
 }
 
+static void put_cstr(struct line *l, const char *text)
+{
+    put(l, text, strlen(text));
+}
+
+/* May stand in logfmt without quotes. */
 static bool is_plain(slice s)
 {
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
-        if (c <= ' ' || c == '"' || c == '=' || c == '\\' || c == 0x7f)
+        if (c <= ' ' || c >= 0x7f || c == '"' || c == '=' || c == '\\')
             return false;
     }
     return s.len > 0;
 }
 
+/* Octets of the character at the start of s when it may stand as it is, else 0. */
+static size_t harmless(slice s)
+{
+    size_t n = utf8_sequence(s);
+    unsigned char first = (unsigned char)s.ptr[0];
+    bool is_c0 = n == 1 && (first < ' ' || first == 0x7f);
+    bool is_c1 = n == 2 && first == 0xc2 && (unsigned char)s.ptr[1] < 0xa0;
+    return is_c0 || is_c1 ? 0 : n;
+}
+
 static void put_quoted(struct line *l, slice s, enum log_format format)
 {
-    put(l, "\"", 1);
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.ptr[i];
+    put_cstr(l, "\"");
+    while (s.len) {
+        unsigned char c = (unsigned char)s.ptr[0];
+        size_t n = harmless(s);
         if (c == '"' || c == '\\')
-            putf(l, "\\%c", c);
-        else if (c < ' ' || c == 0x7f)
+            put_cstr(l, "\\");
+        if (n == 0)
             putf(l, format == LOG_JSON ? "\\u%04x" : "\\x%02x", c);
         else
-            put(l, (const char *)&c, 1);
+            put(l, s.ptr, n);
+        s = slice_from(s, n ? n : 1);
     }
-    put(l, "\"", 1);
+    put_cstr(l, "\"");
 }
 
 static void put_text(struct line *l, slice s, enum log_format format)
@@ -81,10 +100,9 @@ static void put_text(struct line *l, slice s, enum log_format format)
 
 static void put_key(struct line *l, const char *key, enum log_format format)
 {
-    if (format == LOG_JSON)
-        putf(l, ",\"%s\":", key);
-    else
-        putf(l, " %s=", key);
+    put_cstr(l, format == LOG_JSON ? ",\"" : " ");
+    put_cstr(l, key);
+    put_cstr(l, format == LOG_JSON ? "\":" : "=");
 }
 
 static void put_value(struct line *l, const struct log_field *f, enum log_format format)
@@ -121,22 +139,24 @@ size_t log_format_line(char *out, size_t size, enum log_level level, const char 
                        const struct log_field *fields, size_t count)
 {
     struct line l = {out, size, 0};
-    if (sink.format == LOG_JSON)
-        putf(&l, "{\"level\":\"%s\",\"role\":\"%s\",\"event\":\"%s\"", level_names[level],
-             sink.role, event);
-    else
-        putf(&l, "level=%s role=%s event=%s", level_names[level], sink.role, event);
+    bool is_json = sink.format == LOG_JSON;
+    put_cstr(&l, is_json ? "{\"level\":\"" : "level=");
+    put_cstr(&l, level_names[level]);
+    put_cstr(&l, is_json ? "\",\"role\":\"" : " role=");
+    put_cstr(&l, sink.role);
+    put_cstr(&l, is_json ? "\",\"event\":\"" : " event=");
+    put_cstr(&l, event);
+    if (is_json)
+        put_cstr(&l, "\"");
     for (size_t i = 0; i < count; i++) {
         size_t before = l.len;
         put_key(&l, fields[i].key, sink.format);
         put_value(&l, &fields[i], sink.format);
-        if (l.len == l.size) { /* does not fit: leave the whole field out, never half of it */
+        if (l.len == l.size) /* does not fit: leave the whole field out, never half of it */
             l.len = before;
-            break;
-        }
     }
-    if (sink.format == LOG_JSON)
-        put(&l, "}", 1);
+    if (is_json)
+        put_cstr(&l, "}");
     return l.len;
 }
 

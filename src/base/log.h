@@ -4,7 +4,9 @@
  *
  * Event names are words joined by hyphens. All text is escaped here and nowhere else; a value
  * that a peer chose can neither forge a line nor a field. A line is written with one write(2).
- * Thread-safe. Control and DEL bytes appear as \xNN (JSON: \u00NN). */
+ * Thread-safe. Control characters (C0, DEL, C1) and bytes that are not UTF-8 appear as \xNN
+ * (JSON: \u00NN), so that a line is always UTF-8, and harmless on a terminal. A field that does
+ * not fit is left out whole; those after it may still fit. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 

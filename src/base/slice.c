@@ -53,6 +53,8 @@ ptrdiff_t slice_rfind(slice s, char c)
 
 ptrdiff_t slice_search(slice s, slice needle)
 {
+    if (needle.len == 0)
+        return 0;
     const char *p = s.len ? memmem(s.ptr, s.len, needle.ptr, needle.len) : NULL;
     return p ? p - s.ptr : -1;
 }

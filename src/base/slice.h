@@ -67,7 +67,7 @@ int slice_cmp(slice a, slice b);
 /* Index of the byte or -1. */
 ptrdiff_t slice_find(slice s, char c);
 ptrdiff_t slice_rfind(slice s, char c);
-/* Index of the first occurrence of `needle` or -1. */
+/* Index of the first occurrence of `needle` or -1; the empty one is at 0. */
 ptrdiff_t slice_search(slice s, slice needle);
 
 /* Without leading and trailing SP and HTAB. */

@@ -1,7 +1,7 @@
 #include "codec/header.h"
 
 #include "codec/path.h"
-#include "codec/utf8.h"
+#include "base/utf8.h"
 
 /* A reader of address lists: RFC 5322 section 3.4, with the dots in phrases and the empty list
  * elements that live programs write, and nothing else that is obsolete. It goes forwards only

@@ -1,6 +1,6 @@
 #include "codec/host.h"
 
-#include "codec/utf8.h"
+#include "base/utf8.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

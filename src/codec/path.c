@@ -1,7 +1,7 @@
 #include "codec/path.h"
 
 #include "codec/host.h"
-#include "codec/utf8.h"
+#include "base/utf8.h"
 
 #include <idn2.h>
 

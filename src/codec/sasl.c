@@ -1,6 +1,6 @@
 #include "codec/sasl.h"
 
-#include "codec/utf8.h"
+#include "base/utf8.h"
 
 enum { NAME_MAX_LEN = 255, SECRET_MAX_LEN = 1024 };
 

@@ -1,7 +1,6 @@
 #include "../check.h"
 
 #include "codec/host.h"
-#include "codec/utf8.h"
 
 #define A63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
@@ -185,47 +184,6 @@ static void parses_ranges(void **state)
     assert_false(cidr_has(&any, &none));
 }
 
-static const struct {
-    const char *name;
-    slice text;
-    bool is_valid;
-} utf8_rows[] = {
-    {"ASCII", SLICE_INIT("abc"), true},
-    {"empty", SLICE_INIT(""), true},
-    {"two octets", SLICE_INIT("\xc3\xbc"), true},
-    {"three octets", SLICE_INIT("\xe2\x82\xac"), true},
-    {"four octets", SLICE_INIT("\xf0\x9f\x93\xa7"), true},
-    {"last code point", SLICE_INIT("\xf4\x8f\xbf\xbf"), true},
-    {"over the last", SLICE_INIT("\xf4\x90\x80\x80"), false},
-    {"overlong slash", SLICE_INIT("\xc0\xaf"), false},
-    {"overlong in three", SLICE_INIT("\xe0\x80\xaf"), false},
-    {"overlong in four", SLICE_INIT("\xf0\x80\x80\xaf"), false},
-    {"surrogate", SLICE_INIT("\xed\xa0\x80"), false},
-    {"lone tail", SLICE_INIT("\x80"), false},
-    {"cut short", SLICE_INIT("\xe2\x82"), false},
-    {"bad tail", SLICE_INIT("\xe2\x82x"), false},
-    {"five octets", SLICE_INIT("\xf8\x88\x80\x80\x80"), false},
-    {"0xff", SLICE_INIT("\xff"), false},
-};
-
-static void validates_utf8(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(utf8_rows); i++)
-        check_int(utf8_rows[i].name, utf8_is_valid(utf8_rows[i].text), utf8_rows[i].is_valid);
-}
-
-static void cuts_between_sequences(void **state)
-{
-    (void)state;
-    slice s = SLICE("a\xe2\x82\xac"
-                    "b");
-    static const size_t lengths[] = {0, 1, 1, 1, 4, 5, 5};
-    for (size_t max = 0; max < COUNT_OF(lengths); max++)
-        assert_int_equal(utf8_cut(s, max).len, lengths[max]);
-    assert_int_equal(utf8_cut(SLICE("\x80\x80\x80\x80\x80\x80"), 5).len, 5);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,8 +192,6 @@ int main(void)
         cmocka_unit_test(has_no_text_for_no_address),
         cmocka_unit_test(parses_literals),
         cmocka_unit_test(parses_ranges),
-        cmocka_unit_test(validates_utf8),
-        cmocka_unit_test(cuts_between_sequences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

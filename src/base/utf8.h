@@ -1,7 +1,7 @@
 /* utf8: well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing over U+10FFFF.
  */
-#ifndef CODEC_UTF8_H
-#define CODEC_UTF8_H
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
 
 #include "base/slice.h"
 

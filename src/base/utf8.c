@@ -1,4 +1,4 @@
-#include "codec/utf8.h"
+#include "base/utf8.h"
 
 /* What may follow a lead byte (RFC 3629 section 4): how many bytes, and the range of the first
  * of them; the others are 80 to BF. */
