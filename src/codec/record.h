@@ -81,8 +81,9 @@ enum record_tag {
     /* OUTCOME; the message is TAG_ID. First the fields of the message, then one group per
      * recipient, which begins with TAG_RECIPIENT_INDEX (delivery/settlement.h). FAILED and
      * EXPIRED also carry what a report needs of the message's own record: TAG_REVERSE_PATH,
-     * TAG_ENVID, TAG_RET, TAG_MESSAGE_ID, TAG_ORIGIN_STAMP before the groups, and TAG_RECIPIENT,
-     * TAG_RECIPIENT_NOTIFY, TAG_RECIPIENT_ORCPT at the end of the recipient's group. */
+     * TAG_ENVID, TAG_RET, TAG_MESSAGE_ID, TAG_ORIGIN_STAMP before the groups, and
+     * TAG_RECIPIENT, TAG_RECIPIENT_NOTIFY, TAG_RECIPIENT_ORCPT at the end of the recipient's
+     * group. */
     TAG_RECIPIENT_INDEX = 40, /* 0-based, in the order of the message's recipients */
     TAG_OUTCOME = 41,         /* enum outcome_kind (policy/outcome) */
     TAG_REMOTE = 42,          /* host and address of the remote server */
