@@ -163,6 +163,8 @@ static void copy_kept(slice header, struct buf *out)
             run.ptr = field.raw.ptr + field.raw.len;
         }
     }
+    if (header.len == 0)
+        return;
     run.len = (size_t)(header.ptr + header.len - run.ptr);
     buf_append(out, run);
 }
