@@ -104,6 +104,11 @@ static void begin_listener(struct parser *p, slice name)
         PROBLEM(p, "too many listeners; at most %d", CONF_LISTENERS_MAX);
         return;
     }
+    if (slice_eq(name, SLICE("local"))) {
+        PROBLEM(p, "the listener `local` is the local door, which is always there; give this "
+                   "one another name");
+        return;
+    }
     for (size_t i = 0; i < p->listener_count; i++) {
         if (slice_eq(p->listeners[i].name, name)) {
             PROBLEM(p, "listener %.*s is there already, in line %u; give this one another name",

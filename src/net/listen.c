@@ -80,6 +80,9 @@ static void on_readable(uv_poll_t *h, int status, int events)
             return;
         } else if (errno == EAGAIN) {
             return;
+        } else if (errno == EINVAL) { /* shut down by the parent: nobody comes any more */
+            uv_poll_stop(&l->poll);
+            return;
         } /* otherwise that one connection was lost; the next one may be well */
     }
 }

@@ -68,12 +68,27 @@ static void free_secrets(struct named_secret **list)
     }
 }
 
+/* What role_receive has made, which is not the caller's. */
+static void free_received(struct role_parts *p)
+{
+    loop_unwatch(&p->watch);
+    loop_free(&p->role.loop);
+    conf_free(&p->role.conf);
+    munmap(p->role.pages, sizeof(struct shared_pages));
+    for (size_t i = 0; i < ROLE_COUNT; i++)
+        if (p->role.wake[i] >= 0)
+            close(p->role.wake[i]);
+    close(p->channel);
+}
+
 void role_free(struct role **at)
 {
     if (!*at)
         return;
     struct role_parts *p = parts_of(*at);
     *at = NULL;
+    if (p->watch)
+        free_received(p);
     while (p->fds) {
         struct named_fd *f = p->fds;
         p->fds = f->next;

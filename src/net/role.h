@@ -68,7 +68,7 @@ slice role_secret(const struct role *r, const char *name) NONNULL(1, 2);
 void role_ready(struct role *r) NONNULL(1);
 
 /* For main: what the parent hands over on the channel, up to "go"; then role->loop watches the
- * channel. 0 or -errno; -EPIPE: the parent has gone. The role lives as long as the process. */
+ * channel. 0 or -errno; -EPIPE: the parent has gone. */
 int role_receive(struct role **out, enum role_kind kind, int channel) MUST_USE NONNULL(1);
 
 /* For tests: a role of parts. conf, env, pages, loop and wake (all -1) are set by the caller
@@ -78,6 +78,7 @@ struct role *role_new(enum role_kind kind);
 void role_add_fd(struct role *r, const char *name, int fd) NONNULL(1, 2);
 /* Copies the text; replaces one of that name. */
 void role_add_secret(struct role *r, const char *name, slice text) NONNULL(1, 2);
+/* Of either kind; the loop has ended, and nothing of it is open. */
 void role_free(struct role **r);
 
 #endif

@@ -163,6 +163,9 @@ static const struct {
     {"two listeners of one name",
      "[listener a]\naddress = 127.0.0.1:1\n[listener a]\naddress = 127.0.0.1:2\n",
      "t.conf:3: listener a is there already, in line 1; give this one another name\n"},
+    {"the local door's name", "[listener local]\naddress = 127.0.0.1:1\n",
+     "t.conf:1: the listener `local` is the local door, which is always there; give this one "
+     "another name\n"},
     {"two listeners at one address",
      "[listener a]\naddress = 127.0.0.1:1\n[listener b]\naddress = 127.0.0.1:1\n",
      "t.conf:4: listeners a and b have the same address; one must move\n"},

@@ -110,6 +110,7 @@ static void a_role_gets_all_and_is_reloaded_and_drained(void **state)
     assert_int_equal(r->conf->delivery.connections, 8);
     assert_true(slice_eq(role_secret(r, "tls-key"), SLICE("another key")));
     close(ends[0]);
+    role_free(&r);
 }
 
 static void a_parent_that_goes_early_is_told(void **state)
