@@ -48,5 +48,8 @@ void journal_store_follow(struct journal_store *s, const struct watermark *water
 /* len bytes from the position (never across a record's end); 0 or -errno. Thread-safe. */
 int journal_pread(struct journal_store *s, uint64_t position, void *out, size_t len) MUST_USE
     NONNULL(1, 3);
+/* The same from the beginning of a record, and the seed of its checksums (codec/record). */
+int journal_pread_record(struct journal_store *s, uint64_t position, void *out, size_t len,
+                         uint64_t *seed) MUST_USE NONNULL(1, 3, 5);
 
 #endif

@@ -12,6 +12,8 @@ struct open_segment {
     uint64_t used_at; /* counts calls: the one longest unused is closed */
     int fd;
     unsigned users;
+    bool has_key;
+    uint64_t key; /* of its checksums */
 };
 
 struct journal_store {
@@ -154,6 +156,22 @@ static int enter(struct journal_store *s, uint64_t position, uint64_t end,
     return 0;
 }
 
+static void leave(struct journal_store *s, struct open_segment *o)
+{
+    pthread_mutex_lock(&s->mutex);
+    o->users--;
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static int read_bytes(struct journal_store *s, const struct open_segment *o, uint64_t position,
+                      void *out, size_t len)
+{
+    ssize_t n = env_read_full(s->env, o->fd, out, len, position - o->base);
+    if (n < 0)
+        return (int)n;
+    return (size_t)n == len ? 0 : -EIO;
+}
+
 int journal_pread(struct journal_store *s, uint64_t position, void *out, size_t len)
 {
     struct open_segment *o;
@@ -162,11 +180,42 @@ int journal_pread(struct journal_store *s, uint64_t position, void *out, size_t 
     pthread_mutex_unlock(&s->mutex);
     if (err < 0)
         return err;
-    ssize_t n = env_read_full(s->env, o->fd, out, len, position - o->base);
+    err = read_bytes(s, o, position, out, len);
+    leave(s, o);
+    return err;
+}
+
+/* Reads the segment's key once. Under the mutex. */
+static int learn_key(struct journal_store *s, struct open_segment *o)
+{
+    struct segment_header h;
+    if (o->has_key)
+        return 0;
+    int err = segment_read_header(s->env, o->fd, o->base, &h);
+    if (err < 0)
+        return err;
+    o->key = h.key;
+    o->has_key = true;
+    return 0;
+}
+
+int journal_pread_record(struct journal_store *s, uint64_t position, void *out, size_t len,
+                         uint64_t *seed)
+{
+    struct open_segment *o;
     pthread_mutex_lock(&s->mutex);
-    o->users--;
+    int err = enter(s, position, position + len, &o);
+    if (err < 0) {
+        pthread_mutex_unlock(&s->mutex);
+        return err;
+    }
+    err = learn_key(s, o);
+    uint64_t key = o->key;
     pthread_mutex_unlock(&s->mutex);
-    if (n < 0)
-        return (int)n;
-    return (size_t)n == len ? 0 : -EIO;
+    if (err == 0)
+        err = read_bytes(s, o, position, out, len);
+    leave(s, o);
+    if (err == 0)
+        *seed = segment_seed(key, position);
+    return err;
 }
