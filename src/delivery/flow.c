@@ -104,7 +104,7 @@ void flow_leave(struct parcel *p)
         trim(d);
 }
 
-struct destination *flow_destination(const struct parcel *p)
+struct destination *parcel_destination(const struct parcel *p)
 {
     return p->flow->destination;
 }

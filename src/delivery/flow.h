@@ -16,7 +16,6 @@ enum { FLOWS_IDLE_FIRST = 256 };
 void flow_join(struct destination *d, struct parcel *p) NONNULL(1, 2);
 /* It leaves, whatever is READY of it. Harmless when it has left. */
 void flow_leave(struct parcel *p) NONNULL(1);
-struct destination *flow_destination(const struct parcel *p) NONNULL(1);
 
 /* n more recipients of it are READY: at the end of the line if it was not in it, or first. */
 void flow_ready(struct parcel *p, uint32_t n) NONNULL(1);

@@ -106,14 +106,24 @@ static void parcel_free(struct parcel *p)
     free(p);
 }
 
-void queue_fini(struct queue *q)
+void queue_clear(struct queue *q)
 {
-    for (size_t i = 0; i < q->bucket_count; i++)
+    for (size_t i = 0; i < q->bucket_count; i++) {
         for (struct parcel *p = q->buckets[i], *next; p; p = next) {
             next = p->chain;
+            heap_remove(&q->schedule, &p->due);
             flow_leave(p);
             parcel_free(p);
         }
+        q->buckets[i] = NULL;
+    }
+    q->parcels = 0;
+    q->living = q->failed = 0;
+}
+
+void queue_fini(struct queue *q)
+{
+    queue_clear(q);
     heap_fini(&q->schedule);
     free(q->buckets);
     *q = (struct queue){0};
@@ -267,13 +277,9 @@ stamp queue_due(struct queue *q, stamp now)
     return n ? n->key : STAMP_NEVER;
 }
 
-struct parcel *queue_take(struct queue *q, struct destination *d, uint32_t limit,
-                          uint32_t *indexes, uint32_t *count)
+uint32_t queue_take_from(struct queue *q, struct parcel *p, uint32_t limit, uint32_t *indexes)
 {
     (void)q;
-    struct parcel *p = flow_next(d);
-    if (!p)
-        return NULL;
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->count && n < limit && n < p->ready; i++) {
         struct recipient *r = &p->recipients[i];
@@ -282,8 +288,24 @@ struct parcel *queue_take(struct queue *q, struct destination *d, uint32_t limit
         r->state = RECIPIENT_SENDING;
         indexes[n++] = r->index;
     }
+    if (n > 0)
+        flow_took(p, n);
+    return n;
+}
+
+struct parcel *queue_next(struct destination *d)
+{
+    return flow_next(d);
+}
+
+struct parcel *queue_take(struct queue *q, struct destination *d, uint32_t limit,
+                          uint32_t *indexes, uint32_t *count)
+{
+    struct parcel *p = flow_next(d);
+    if (!p)
+        return NULL;
+    uint32_t n = queue_take_from(q, p, limit, indexes);
     INVARIANT(n > 0);
-    flow_took(p, n);
     *count = n;
     return p;
 }
@@ -426,7 +448,7 @@ struct move {
 static bool move_parcel(void *ctx, struct parcel *p)
 {
     const struct move *m = ctx;
-    if (flow_destination(p) != m->from)
+    if (parcel_destination(p) != m->from)
         return true;
     uint32_t ready = p->ready;
     flow_leave(p);

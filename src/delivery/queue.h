@@ -113,6 +113,8 @@ struct queue {
 
 void queue_init(struct queue *q, const uint64_t seed[2]) NONNULL(1, 2);
 void queue_fini(struct queue *q) NONNULL(1);
+/* Forgets everything. */
+void queue_clear(struct queue *q) NONNULL(1);
 void destination_init(struct queue *q, struct destination *d) NONNULL(1, 2);
 /* Every parcel must have left it. */
 void destination_fini(struct destination *d) NONNULL(1);
@@ -127,6 +129,7 @@ struct parcel *queue_restore(struct queue *q, struct destination *d,
                              const struct parcel_facts *f, const struct recipient *recipients,
                              uint32_t count, slice reporting, stamp now) NONNULL(1, 2, 3, 4);
 struct parcel *queue_find(const struct queue *q, uint64_t id) NONNULL(1);
+struct destination *parcel_destination(const struct parcel *p) NONNULL(1);
 /* NULL when the parcel has no such recipient. */
 struct recipient *parcel_recipient(struct parcel *p, uint32_t index) NONNULL(1);
 
@@ -138,6 +141,11 @@ stamp queue_due(struct queue *q, stamp now) NONNULL(1);
  * NULL when nothing is ready. */
 struct parcel *queue_take(struct queue *q, struct destination *d, uint32_t limit,
                           uint32_t *indexes, uint32_t *count) NONNULL(1, 2, 4, 5);
+/* The parcel whose turn it is, left in its place, or NULL. */
+struct parcel *queue_next(struct destination *d) NONNULL(1);
+/* Takes READY recipients of this parcel, whosever turn it is. Returns their number. */
+uint32_t queue_take_from(struct queue *q, struct parcel *p, uint32_t limit, uint32_t *indexes)
+    NONNULL(1, 2, 4);
 /* They were not tried after all: READY again, first in their line. */
 void queue_put_back(struct queue *q, struct parcel *p, const uint32_t *indexes, uint32_t count)
     NONNULL(1, 2);
