@@ -1,16 +1,438 @@
 #include "delivery/delivery.h"
 
+#include "base/arena.h"
+#include "base/log.h"
+#include "delivery/admin.h"
+#include "delivery/bodies.h"
+#include "net/query.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Lookups, capture and snapshots: all of them wait for something. */
+enum { JOB_THREADS = 4, JOBS_WAITING = 64 };
+
+static const char SMTPD_JOURNAL[] = "journal/smtpd";
+static const char DELIVERY_JOURNAL[] = "journal/delivery";
+static const char *const DELIVERY_READERS[] = {KEEPER_PATH};
+
+static const span TICK = SPAN_SECOND;
+static const span DRAIN = 25 * SPAN_SECOND;
+
+/* A transport: the one that is used, or an old one that finishes what it has in hand. */
+struct transport {
+    struct list node;
+    struct site *site; /* one of them */
+    struct capture *capture;
+};
+
+struct delivery {
+    struct role *role;
+    struct courier courier;
+    struct queue queue;
+    struct destination limbo; /* of what was loaded, before there is a transport */
+    struct replay replay;
+    struct transport *transport;
+    struct list old; /* transports before a reload */
+    struct tail *tail;
+    struct keeper *keeper;
+    struct bodies bodies;
+    struct admin admin;
+    struct query_server *query;
+    struct timer schedule; /* the next recipient that is due */
+    stamp next_due;        /* for which it is set */
+    struct timer tick;
+    struct timer sweep;
+    struct timer drain;
+    bool is_finished;
+};
+
+/* ---- transports ---- */
+
+static struct destination *destination_of(struct transport *t)
+{
+    return t->site ? &t->site->destination : &t->capture->destination;
+}
+
+static struct transport *transport_new(struct delivery *d, struct buf *why)
+{
+    struct role *role = d->role;
+    struct transport *t = xcalloc(1, sizeof(*t));
+    list_init(&t->node);
+    if (role->conf->delivery.transport == CONF_CAPTURE) {
+        t->capture = capture_new(&d->courier, role->conf);
+        return t;
+    }
+    t->site = site_new(&d->courier, role->conf, role_secret(role, "smarthost-password"),
+                       role_secret(role, "smarthost-ca"), why);
+    if (t->site)
+        return t;
+    free(t);
+    return NULL;
+}
+
+static void transport_free(struct transport *t)
+{
+    site_free(&t->site);
+    capture_free(&t->capture);
+    free(t);
+}
+
+static void transport_pump(struct transport *t)
+{
+    if (t->site)
+        site_pump(t->site);
+    else
+        capture_pump(t->capture);
+}
+
+static void transport_close(struct transport *t)
+{
+    if (t->site)
+        site_close(t->site);
+    else
+        capture_close(t->capture);
+}
+
+static bool transport_is_idle(const struct transport *t)
+{
+    return t->site ? site_is_idle(t->site) : capture_is_idle(t->capture);
+}
+
+/* Everything that is queued goes by t from now on. */
+static void use_transport(struct delivery *d, struct transport *t)
+{
+    struct destination *from = d->transport ? destination_of(d->transport) : &d->limbo;
+    queue_move(&d->queue, from, destination_of(t));
+    if (d->transport) {
+        transport_close(d->transport);
+        list_push(&d->old, &d->transport->node);
+    }
+    d->transport = t;
+    d->replay.destination = destination_of(t);
+    d->admin.site = t->site;
+    d->admin.capture = t->capture;
+}
+
+/* ---- the turn ---- */
+
+static bool is_quiet(const struct delivery *d)
+{
+    return transport_is_idle(d->transport) && list_is_empty(&d->old) &&
+           settle_is_idle(d->courier.settle) && keeper_is_idle(d->keeper);
+}
+
+static void finish_drain(struct delivery *d)
+{
+    d->is_finished = true;
+    loop_stop(d->role->loop);
+}
+
+static void free_idle_transports(struct delivery *d)
+{
+    LIST_EACH (&d->old, n) {
+        struct transport *t = LIST_ITEM(n, struct transport, node);
+        if (!transport_is_idle(t))
+            continue;
+        list_remove(n);
+        transport_free(t);
+    }
+}
+
+static void set_schedule(struct delivery *d, stamp next, stamp now)
+{
+    if (next == d->next_due)
+        return;
+    d->next_due = next;
+    if (next == STAMP_NEVER)
+        timer_cancel(&d->schedule);
+    else
+        timer_set(&d->schedule, next - now);
+}
+
+/* After everything that a turn of the loop brought: what can be begun is begun. */
+static void after_turn(void *ctx)
+{
+    struct delivery *d = ctx;
+    if (d->is_finished)
+        return;
+    stamp now = env_now(d->courier.env);
+    set_schedule(d, queue_due(&d->queue, now), now);
+    free_idle_transports(d);
+    transport_pump(d->transport);
+    keeper_consider(d->keeper);
+    if (!d->courier.is_draining)
+        return;
+    settle_flush(d->courier.settle);
+    if (is_quiet(d))
+        finish_drain(d);
+}
+
+static void on_due(void *ctx)
+{
+    struct delivery *d = ctx;
+    d->next_due = STAMP_NEVER; /* the turn's end looks */
+}
+
+static void on_settled(void *ctx)
+{
+    (void)ctx; /* the turn's end looks */
+}
+
+static void publish(struct delivery *d)
+{
+    struct stats_page *s = d->courier.stats;
+    struct journal_numbers n;
+    settle_numbers(d->courier.settle, &n);
+    atomic_store_explicit(&s->queued, d->queue.living, memory_order_relaxed);
+    atomic_store_explicit(&s->failed_unreported, d->queue.failed, memory_order_relaxed);
+    atomic_store_explicit(&s->journal_syncs[ROLE_DELIVERY], n.syncs, memory_order_relaxed);
+    atomic_store_explicit(&s->journal_records[ROLE_DELIVERY], n.records, memory_order_relaxed);
+    atomic_store_explicit(&s->journal_failures[ROLE_DELIVERY], n.failures,
+                          memory_order_relaxed);
+}
+
+static void on_tick(void *ctx)
+{
+    struct delivery *d = ctx;
+    publish(d);
+    timer_set(&d->tick, TICK);
+}
+
+static void on_sweep(void *ctx)
+{
+    struct delivery *d = ctx;
+    timer_set(&d->sweep, BODIES_INTERVAL);
+    if (!tail_has_caught_up(d->tail))
+        return;
+    int removed = bodies_sweep(&d->bodies, &d->queue);
+    if (removed != 0)
+        log_info("large-bodies-swept", LOG_I("removed", removed));
+}
+
+static void on_finished(void *ctx, const struct parcel *p)
+{
+    struct delivery *d = ctx;
+    bodies_remove(d->courier.env, p);
+}
+
+/* ---- the parent's wishes ---- */
+
+static void on_reload(void *ctx)
+{
+    struct delivery *d = ctx;
+    struct buf why = BUF_INIT;
+    d->courier.is_held = d->role->conf->delivery.hold;
+    struct transport *t = transport_new(d, &why);
+    if (t)
+        use_transport(d, t);
+    else
+        log_error("transport-unusable", LOG_S("why", buf_slice(&why)),
+                  LOG_C("effect", "the one before the reload stays"));
+    buf_fini(&why);
+}
+
+static void on_drain_timeout(void *ctx)
+{
+    struct delivery *d = ctx;
+    log_warning("drain-cut-short", LOG_C("effect", "what is being sent is tried again"));
+    finish_drain(d);
+}
+
 static void on_drain(void *ctx)
 {
-    struct role *role = ctx;
-    loop_stop(role->loop);
+    struct delivery *d = ctx;
+    if (d->courier.is_draining)
+        return;
+    d->courier.is_draining = true;
+    timer_set(&d->drain, DRAIN);
+    after_turn(d);
+}
+
+/* ---- beginning and end ---- */
+
+/* The snapshot, and delivery's own journal behind it, before anything new is appended there. */
+static int restore(struct delivery *d)
+{
+    struct role *role = d->role;
+    uint64_t smtpd, own;
+    int err = keeper_load(role->env, &d->queue, &d->limbo, &smtpd, &own);
+    if (err < 0) {
+        log_error("snapshot-unreadable", LOG_C("path", KEEPER_PATH), LOG_E("error", err));
+        return err;
+    }
+    const struct settle_config settle = {
+        .loop = role->loop,
+        .replay = &d->replay,
+        .journal =
+            {
+                .env = role->env,
+                .dir = DELIVERY_JOURNAL,
+                .node = (uint16_t)role->conf->server.node,
+                .self = ID_DELIVERY,
+                .watermark = &role->pages->watermark[ROLE_DELIVERY],
+                .segment_bytes = role->conf->journal.segment,
+                .linger = role->conf->journal.linger,
+                .readers = DELIVERY_READERS,
+                .reader_count = COUNT_OF(DELIVERY_READERS),
+            },
+        .on_settled = on_settled,
+        .ctx = d,
+    };
+    struct journal_recovery recovery;
+    err = settle_new(&d->courier.settle, &settle, &recovery);
+    if (err < 0) {
+        log_error("journal-unusable", LOG_C("journal", DELIVERY_JOURNAL), LOG_E("error", err));
+        return err;
+    }
+    struct tail_config tail = {
+        .env = role->env,
+        .loop = role->loop,
+        .journal = DELIVERY_JOURNAL,
+        .watermark = &role->pages->watermark[ROLE_DELIVERY],
+        .wake = -1,
+        .replay = &d->replay,
+        .position = own,
+    };
+    err = tail_read_all(&tail, &own);
+    if (err < 0) {
+        log_error("journal-unreadable", LOG_C("journal", DELIVERY_JOURNAL),
+                  LOG_E("error", err));
+        return err;
+    }
+    settle_set_position(d->courier.settle, own);
+    tail.journal = SMTPD_JOURNAL;
+    tail.watermark = &role->pages->watermark[ROLE_SMTPD];
+    tail.wake = role->wake[ROLE_DELIVERY];
+    tail.position = smtpd;
+    d->tail = tail_new(&tail);
+    log_info("queue-restored", LOG_I("recipients", d->queue.living),
+             LOG_I("failed", d->queue.failed), LOG_I("smtpd-position", smtpd),
+             LOG_I("delivery-position", own));
+    return 0;
+}
+
+static int open_parts(struct delivery *d)
+{
+    struct courier *c = &d->courier;
+    int err = journal_store_open(&c->store, c->env, SMTPD_JOURNAL);
+    if (err < 0)
+        return err;
+    journal_store_follow(c->store, &d->role->pages->watermark[ROLE_SMTPD]);
+    c->jobs = jobs_new(JOB_THREADS, JOBS_WAITING);
+    if (!c->jobs)
+        return -EAGAIN;
+    return restore(d);
+}
+
+static int open_transport(struct delivery *d)
+{
+    struct buf why = BUF_INIT;
+    struct transport *t = transport_new(d, &why);
+    if (t)
+        use_transport(d, t);
+    else
+        log_error("transport-unusable", LOG_S("why", buf_slice(&why)));
+    buf_fini(&why);
+    return t ? 0 : -EINVAL;
+}
+
+static void begin(struct delivery *d)
+{
+    struct role *role = d->role;
+    struct courier *c = &d->courier;
+    struct keeper_config keeper = {c->env, c->loop, c->jobs, &d->queue, d->tail, c->settle};
+    d->keeper = keeper_new(&keeper);
+    d->bodies.env = c->env;
+    d->admin.courier = c;
+    d->admin.tail = d->tail;
+    d->admin.keeper = d->keeper;
+    int query = role_fd(role, "query");
+    if (query >= 0)
+        d->query = query_server_new(c->loop, query, admin_answer, &d->admin);
+    timer_init(&d->schedule, c->loop, on_due, d);
+    timer_init(&d->tick, c->loop, on_tick, d);
+    timer_init(&d->sweep, c->loop, on_sweep, d);
+    timer_init(&d->drain, c->loop, on_drain_timeout, d);
+    d->next_due = STAMP_NEVER;
+    timer_set(&d->tick, TICK);
+    timer_set(&d->sweep, SPAN_MINUTE);
+    loop_after_turn(c->loop, after_turn, d);
+    role->ctx = d;
+    role->on_reload = on_reload;
+    role->on_drain = on_drain;
+}
+
+static void close_transports(struct delivery *d)
+{
+    if (d->courier.jobs)
+        jobs_free(&d->courier.jobs);
+    if (d->transport) {
+        list_push(&d->old, &d->transport->node);
+        queue_move(&d->queue, destination_of(d->transport), &d->limbo);
+    }
+    struct list *n;
+    while ((n = list_pop(&d->old))) {
+        struct transport *t = LIST_ITEM(n, struct transport, node);
+        if (t->site)
+            site_abort(t->site);
+        transport_free(t);
+    }
+}
+
+static void close_all(struct delivery *d)
+{
+    struct role *role = d->role;
+    role->on_reload = role->on_drain = NULL;
+    query_server_free(&d->query);
+    if (d->keeper) {
+        timer_cancel(&d->schedule);
+        timer_cancel(&d->tick);
+        timer_cancel(&d->sweep);
+        timer_cancel(&d->drain);
+        int err = keeper_save(d->keeper);
+        if (err < 0)
+            log_warning("snapshot-not-written", LOG_E("error", err));
+    }
+    d->queue.on_finished = NULL;
+    close_transports(d);
+    settle_free(&d->courier.settle);
+    keeper_free(&d->keeper);
+    tail_free(&d->tail);
+    replay_fini(&d->replay);
+    queue_fini(&d->queue);
+    destination_fini(&d->limbo);
+    journal_store_close(&d->courier.store);
 }
 
 int delivery_run(struct role *role)
 {
-    role->ctx = role;
-    role->on_drain = on_drain;
-    role_ready(role);
-    loop_run(role->loop);
-    return 0;
+    struct delivery *d = xcalloc(1, sizeof(*d));
+    uint64_t seed[2];
+    d->role = role;
+    env_random(role->env, seed, sizeof(seed));
+    queue_init(&d->queue, seed);
+    d->queue.on_finished = on_finished;
+    d->queue.ctx = d;
+    destination_init(&d->queue, &d->limbo);
+    replay_init(&d->replay, &d->queue, &d->limbo);
+    list_init(&d->old);
+    d->courier = (struct courier){
+        .env = role->env,
+        .loop = role->loop,
+        .queue = &d->queue,
+        .stats = &role->pages->stats,
+        .is_held = role->conf->delivery.hold,
+    };
+    int err = open_parts(d);
+    if (err == 0)
+        err = open_transport(d);
+    if (err == 0) {
+        begin(d);
+        role_ready(role);
+        loop_run(role->loop);
+    }
+    close_all(d);
+    free(d);
+    return err == 0 ? 0 : 1;
 }

@@ -1,0 +1,359 @@
+#include "delivery/admin.h"
+
+#include "base/arena.h"
+#include "base/id.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+enum { LIST_DEFAULT = 100, LIST_MAX = 1000, LIST_RECIPIENTS = 20 };
+
+/* ---- values ---- */
+
+/* Text of a peer may be cut within a character, or be none at all: it is shown as far as it
+ * goes. */
+static json_t *text_json(slice s)
+{
+    json_t *j = json_stringn(s.ptr ? s.ptr : "", s.len);
+    if (j)
+        return j;
+    char *copy = xcalloc(1, s.len);
+    for (size_t i = 0; i < s.len; i++)
+        copy[i] = s.ptr[i] >= ' ' && s.ptr[i] < 127 ? s.ptr[i] : '?';
+    j = json_stringn(copy, s.len);
+    free(copy);
+    return j;
+}
+
+static json_t *stamp_json(stamp at)
+{
+    char text[STAMP_TEXT_MAX];
+    if (at == 0)
+        return json_null();
+    stamp_format(at, text);
+    return json_string(text);
+}
+
+static json_t *id_json(uint64_t id)
+{
+    char text[ID_TEXT_LEN + 1];
+    id_format(id, text);
+    return json_string(text);
+}
+
+static void set(json_t *object, const char *key, json_t *value)
+{
+    json_object_set_new(object, key, value);
+}
+
+static void set_number(json_t *object, const char *key, uint64_t value)
+{
+    set(object, key, json_integer((json_int_t)value));
+}
+
+static json_t *failure(const char *why)
+{
+    json_t *j = json_object();
+    set(j, "ok", json_false());
+    set(j, "error", json_string(why));
+    return j;
+}
+
+/* ---- status ---- */
+
+static json_t *site_trouble(const struct site *s)
+{
+    if (!s || s->failures == 0)
+        return json_null();
+    json_t *j = json_object();
+    set(j, "at", stamp_json(s->failed_at));
+    set(j, "remote", text_json(slice_of(s->remote)));
+    set(j, "stage", json_string(stage_name(s->stage)));
+    set(j, "text", text_json(slice_of(s->text)));
+    return j;
+}
+
+static json_t *site_json(const struct site *s)
+{
+    if (!s)
+        return json_null();
+    json_t *j = json_object();
+    span pause = s->pause_until - loop_time(s->courier->loop);
+    set(j, "host", text_json(slice_of(s->settings.host)));
+    set_number(j, "port", s->settings.port);
+    set_number(j, "connections", s->count);
+    set_number(j, "idle", s->idle_count);
+    set_number(j, "failures", s->failures);
+    set_number(j, "paused_ms", pause > 0 ? (uint64_t)(pause / SPAN_MS) : 0);
+    set(j, "trouble", site_trouble(s));
+    return j;
+}
+
+static json_t *journal_json(struct settle *s)
+{
+    struct journal_numbers n;
+    settle_numbers(s, &n);
+    json_t *j = json_object();
+    set_number(j, "records", n.records);
+    set_number(j, "batches", n.batches);
+    set_number(j, "syncs", n.syncs);
+    set_number(j, "bytes", n.bytes);
+    set_number(j, "failures", n.failures);
+    set_number(j, "disk_bytes", n.disk_bytes);
+    return j;
+}
+
+static json_t *status(const struct admin *a)
+{
+    const struct courier *c = a->courier;
+    const struct destination *d = a->site ? &a->site->destination : &a->capture->destination;
+    json_t *j = json_object();
+    set(j, "ok", json_true());
+    set(j, "transport", json_string(a->site ? "smarthost" : "capture"));
+    set(j, "held", json_boolean(c->is_held));
+    set(j, "draining", json_boolean(c->is_draining));
+    set(j, "caught_up", json_boolean(tail_has_caught_up(a->tail)));
+    set_number(j, "messages", c->queue->parcels);
+    set_number(j, "queued", c->queue->living);
+    set_number(j, "failed", c->queue->failed);
+    set_number(j, "ready", d->ready);
+    set(j, "snapshot", stamp_json(keeper_saved_at(a->keeper)));
+    set(j, "site", site_json(a->site));
+    set(j, "journal", journal_json(c->settle));
+    set_number(j, "smtpd_position", tail_position(a->tail));
+    set_number(j, "delivery_position", settle_position(c->settle));
+    return j;
+}
+
+/* ---- messages ---- */
+
+static json_t *trouble_json(const struct trouble *t)
+{
+    json_t *j = json_object();
+    char text[24] = "";
+    if (t->status.class != 0)
+        snprintf(text, sizeof(text), "%u.%u.%u", t->status.class, t->status.subject,
+                 t->status.detail);
+    set(j, "at", stamp_json(t->at));
+    set(j, "remote", text_json(trouble_remote(t)));
+    set(j, "stage", json_string(stage_name(t->stage)));
+    set_number(j, "code", t->code);
+    set(j, "enhanced", json_string(text));
+    set(j, "text", text_json(trouble_reply(t)));
+    return j;
+}
+
+static json_t *recipient_json(const struct admin *a, const struct recipient *r, slice address)
+{
+    json_t *j = json_object();
+    bool is_queued = r->state <= RECIPIENT_WAITING;
+    set(j, "address", text_json(address));
+    set(j, "state", json_string(recipient_state_name(r->state)));
+    set_number(j, "attempts", r->attempts);
+    set(j, "next", r->state == RECIPIENT_WAITING ? stamp_json(r->next) : json_null());
+    if (r->trouble)
+        set(j, "trouble", trouble_json(r->trouble));
+    else
+        set(j, "trouble", is_queued ? site_trouble(a->site) : json_null());
+    return j;
+}
+
+/* Addresses of recipients in the order of their indexes: from the message's record, or for
+ * those that failed from what was kept of it. */
+struct envelope {
+    struct letter letter;
+    bool is_open;
+    slice rest;     /* fields behind the last recipient that was found */
+    uint32_t index; /* of the next one there */
+};
+
+static slice address_of(struct envelope *e, const struct recipient *r)
+{
+    struct record_field f;
+    if (r->trouble && trouble_facts(r->trouble).len > 0)
+        return record_get(trouble_facts(r->trouble), TAG_RECIPIENT);
+    while (e->is_open && record_next(&e->rest, &f) > 0)
+        if (f.tag == TAG_RECIPIENT && e->index++ == r->index)
+            return f.value;
+    return (slice){0};
+}
+
+static void envelope_open(struct envelope *e, const struct courier *c, struct parcel *p)
+{
+    *e = (struct envelope){0};
+    letter_init(&e->letter, c->env, c->store);
+    e->is_open = p->living > 0 && letter_open_envelope(&e->letter, &p->facts) == 0;
+    e->rest = e->letter.fields;
+}
+
+static json_t *recipients_json(const struct admin *a, struct envelope *e, struct parcel *p,
+                               uint32_t most)
+{
+    json_t *j = json_array();
+    for (uint32_t i = 0; i < p->count && json_array_size(j) < most; i++) {
+        const struct recipient *r = &p->recipients[i];
+        if (r->state != RECIPIENT_GONE)
+            json_array_append_new(j, recipient_json(a, r, address_of(e, r)));
+    }
+    return j;
+}
+
+static json_t *message_json(const struct admin *a, struct parcel *p, uint32_t most)
+{
+    struct envelope e;
+    envelope_open(&e, a->courier, p);
+    slice kept = {0};
+    if (p->reporting)
+        kept = slice_make(p->reporting->bytes, p->reporting->len);
+    slice fields = e.is_open ? e.letter.fields : kept;
+    json_t *j = json_object();
+    set(j, "id", id_json(p->facts.id));
+    set(j, "accepted", stamp_json(p->facts.accepted));
+    set_number(j, "customer", p->facts.customer);
+    set_number(j, "account", p->facts.account);
+    set(j, "login", e.is_open ? text_json(record_get(fields, TAG_LOGIN)) : json_null());
+    set(j, "from", text_json(record_get(fields, TAG_REVERSE_PATH)));
+    slice message_id = record_get(fields, TAG_MESSAGE_ID);
+    set(j, "message_id", message_id.len > 0 ? text_json(message_id) : json_null());
+    set(j, "size", e.is_open ? json_integer((json_int_t)e.letter.size) : json_null());
+    set_number(j, "recipient_count", p->living + p->failed);
+    set(j, "recipients", recipients_json(a, &e, p, most));
+    letter_fini(&e.letter);
+    return j;
+}
+
+static json_t *show(const struct admin *a, json_t *question)
+{
+    const char *text = json_string_value(json_object_get(question, "id"));
+    uint64_t id;
+    if (!text || !id_parse(slice_of(text), &id))
+        return failure("this is not a queue id");
+    struct parcel *p = queue_find(a->courier->queue, id);
+    if (!p)
+        return failure("no such message in the queue");
+    json_t *j = json_object();
+    set(j, "ok", json_true());
+    set(j, "message", message_json(a, p, UINT32_MAX));
+    return j;
+}
+
+/* ---- the list ---- */
+
+/* Picks the messages with the smallest ids behind `after`. */
+struct pick {
+    uint64_t after;
+    uint64_t account;                   /* UINT64_MAX: any */
+    unsigned states;                    /* of a recipient, as bits; 0: any */
+    struct parcel *found[LIST_MAX + 1]; /* by id, rising */
+    size_t count;
+    size_t most;
+};
+
+static bool is_in_state(const struct parcel *p, unsigned states)
+{
+    if (states == 0)
+        return true;
+    for (uint32_t i = 0; i < p->count; i++)
+        if (states & 1u << p->recipients[i].state)
+            return true;
+    return false;
+}
+
+static bool pick_parcel(void *ctx, struct parcel *p)
+{
+    struct pick *k = ctx;
+    uint64_t id = p->facts.id;
+    bool is_full = k->count == k->most;
+    if (id <= k->after || (is_full && id > k->found[k->count - 1]->facts.id))
+        return true;
+    if (k->account != UINT64_MAX && p->facts.account != k->account)
+        return true;
+    if (!is_in_state(p, k->states))
+        return true;
+    size_t at = is_full ? k->count - 1 : k->count++;
+    for (; at > 0 && k->found[at - 1]->facts.id > id; at--)
+        k->found[at] = k->found[at - 1];
+    k->found[at] = p;
+    return true;
+}
+
+static const struct {
+    const char *name;
+    unsigned states;
+} states[] = {
+    {"queued", 1u << RECIPIENT_READY | 1u << RECIPIENT_WAITING | 1u << RECIPIENT_SENDING},
+    {"failed", 1u << RECIPIENT_FAILED},
+    {"expired", 1u << RECIPIENT_EXPIRED},
+};
+
+/* What is wrong with the question, or NULL. */
+static const char *read_pick(json_t *question, struct pick *k)
+{
+    json_t *limit = json_object_get(question, "limit");
+    json_t *after = json_object_get(question, "after");
+    json_t *account = json_object_get(question, "account");
+    json_t *state = json_object_get(question, "state");
+    *k = (struct pick){.account = UINT64_MAX, .most = LIST_DEFAULT};
+    if (json_is_integer(limit) && json_integer_value(limit) > 0)
+        k->most = (size_t)json_integer_value(limit);
+    if (k->most > LIST_MAX)
+        k->most = LIST_MAX;
+    if (json_is_string(after) && !id_parse(slice_of(json_string_value(after)), &k->after))
+        return "`after` is not a queue id";
+    if (json_is_integer(account))
+        k->account = (uint64_t)json_integer_value(account);
+    if (!json_is_string(state))
+        return NULL;
+    for (size_t i = 0; i < COUNT_OF(states); i++)
+        if (strcmp(states[i].name, json_string_value(state)) == 0)
+            k->states = states[i].states;
+    return k->states == 0 ? "`state` is queued, failed or expired" : NULL;
+}
+
+static json_t *list(const struct admin *a, json_t *question)
+{
+    struct pick *k = xcalloc(1, sizeof(*k));
+    const char *wrong = read_pick(question, k);
+    if (wrong) {
+        free(k);
+        return failure(wrong);
+    }
+    size_t shown = k->most++; /* one more tells whether there are more */
+    queue_each(a->courier->queue, pick_parcel, k);
+    bool has_more = k->count > shown;
+    json_t *messages = json_array();
+    for (size_t i = 0; i < k->count && i < shown; i++)
+        json_array_append_new(messages, message_json(a, k->found[i], LIST_RECIPIENTS));
+    json_t *j = json_object();
+    set(j, "ok", json_true());
+    set(j, "messages", messages);
+    set(j, "more", json_boolean(has_more));
+    set(j, "next", has_more ? id_json(k->found[shown - 1]->facts.id) : json_null());
+    free(k);
+    return j;
+}
+
+static json_t *answer(const struct admin *a, json_t *question)
+{
+    const char *name = json_string_value(json_object_get(question, "question"));
+    if (!name)
+        return failure("no question");
+    if (strcmp(name, "status") == 0)
+        return status(a);
+    if (strcmp(name, "queue-list") == 0)
+        return list(a, question);
+    if (strcmp(name, "queue-show") == 0)
+        return show(a, question);
+    return failure("unknown question");
+}
+
+void admin_answer(void *ctx, slice question, struct buf *out)
+{
+    json_t *q = json_loadb(question.ptr ? question.ptr : "", question.len, 0, NULL);
+    json_t *j = q ? answer(ctx, q) : failure("this is not JSON");
+    char *text = json_dumps(j, JSON_COMPACT);
+    buf_append(out, slice_of(text));
+    free(text);
+    json_decref(j);
+    json_decref(q);
+}

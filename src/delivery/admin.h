@@ -1,0 +1,50 @@
+/* admin: what people ask about the queue. One JSON object in, one out (net/query); read-only.
+ *
+ *   {"question":"status"}
+ *     {"ok":true,"transport":"smarthost"|"capture","held":false,"draining":false,
+ *      "caught_up":true,"messages":2,"queued":3,"failed":1,"ready":1,
+ *      "snapshot":"2026-…Z" or null,
+ *      "site":{"host":"relay.test","port":25,"connections":2,"idle":1,"failures":0,
+ *              "paused_ms":0,"trouble":null or {"at","remote","stage","text"}} or null,
+ *      "journal":{"records","batches","syncs","bytes","failures","disk_bytes"},
+ *      "smtpd_position":…,"delivery_position":…}
+ *     queued and failed count recipients: failed ones are those that failed or expired and were
+ *     not reported yet.
+ *
+ *   {"question":"queue-list","limit":100,"after":"<id>","account":7,"state":"queued"}
+ *     all but the question may be left out; limit at most 1000. state: queued (sending counts),
+ *     failed, expired: messages with such a recipient.
+ *     {"ok":true,"messages":[MESSAGE…],"more":true,"next":"<id>"}   in order of id; ask again
+ *     with after = next while more. Each message shows its first 20 recipients.
+ *
+ *   {"question":"queue-show","id":"<id>"}
+ *     {"ok":true,"message":MESSAGE} with every recipient, or {"ok":false,"error":"…"}
+ *
+ *   MESSAGE: {"id","accepted","customer","account","login","from","message_id","size",
+ *             "recipient_count","recipients":[RECIPIENT…]}
+ *     login, message_id and size are null when the message's own record is not needed any more.
+ *   RECIPIENT: {"address","state":"queued"|"sending"|"failed"|"expired","attempts",
+ *               "next":"2026-…Z" or null,
+ *               "trouble":null or {"at","remote","stage","code","enhanced","text"}}
+ *     A queued recipient without trouble of its own has that of a site that cannot be reached.
+ *
+ *   Anything else: {"ok":false,"error":"…"}. */
+#ifndef DELIVERY_ADMIN_H
+#define DELIVERY_ADMIN_H
+
+#include "delivery/capture.h"
+#include "delivery/keeper.h"
+#include "delivery/site.h"
+
+struct admin {
+    struct courier *courier;
+    const struct tail *tail;
+    const struct keeper *keeper;
+    const struct site *site; /* one of them */
+    const struct capture *capture;
+};
+
+/* The answer to one question, as net/query wants it. ctx: a struct admin. */
+void admin_answer(void *ctx, slice question, struct buf *out) NONNULL(1, 3);
+
+#endif

@@ -1,0 +1,178 @@
+#include "delivery/keeper.h"
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "journal/snapshot.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct keeper {
+    struct keeper_config config;
+    struct timer timer;
+    struct job job;
+    bool is_saving;
+    struct buf contents;
+    struct snapshot snapshot; /* being written */
+    int result;
+    uint64_t saved[2]; /* positions of the last one that was begun: smtpd, delivery */
+    stamp saved_at;
+};
+
+int keeper_load(struct env *env, struct queue *q, struct destination *d, uint64_t *smtpd,
+                uint64_t *delivery)
+{
+    struct arena arena = ARENA_INIT;
+    struct snapshot s;
+    *smtpd = *delivery = 0;
+    int err = snapshot_read(env, KEEPER_PATH, &arena, &s);
+    if (err == 0 && s.version != IMAGE_VERSION)
+        err = -EBADMSG;
+    if (err == 0) {
+        err = image_load(q, d, s.contents, env_now(env));
+        if (err < 0)
+            queue_clear(q);
+    }
+    if (err == 0) {
+        *smtpd = s.position[ID_SMTPD];
+        *delivery = s.position[ID_DELIVERY];
+    }
+    arena_fini(&arena);
+    if (err == -EBADMSG)
+        log_error("snapshot-unusable", LOG_C("path", KEEPER_PATH),
+                  LOG_C("effect", "both journals are read from their oldest records"));
+    return err == -EBADMSG || err == -ENOENT ? 0 : err;
+}
+
+static void on_timer(void *ctx);
+
+struct keeper *keeper_new(const struct keeper_config *c)
+{
+    struct keeper *k = xcalloc(1, sizeof(*k));
+    k->config = *c;
+    k->saved[0] = tail_position(c->tail);
+    k->saved[1] = settle_position(c->settle);
+    timer_init(&k->timer, c->loop, on_timer, k);
+    timer_set(&k->timer, KEEPER_INTERVAL);
+    return k;
+}
+
+void keeper_free(struct keeper **at)
+{
+    struct keeper *k = *at;
+    if (!k)
+        return;
+    *at = NULL;
+    timer_cancel(&k->timer);
+    buf_fini(&k->contents);
+    free(k);
+}
+
+/* Makes the image. The delivery position is that of what the queue has applied: outcomes behind
+ * it are not synced yet, and the image does not show them. */
+static int prepare(struct keeper *k)
+{
+    struct snapshot *s = &k->snapshot;
+    buf_clear(&k->contents);
+    *s = (struct snapshot){.version = IMAGE_VERSION, .at = env_now(k->config.env)};
+    for (int i = 0; i < SNAPSHOT_JOURNALS; i++)
+        s->needs[i] = UINT64_MAX;
+    s->position[ID_SMTPD] = tail_position(k->config.tail);
+    s->position[ID_DELIVERY] = settle_position(k->config.settle);
+    image_save(k->config.queue, &k->contents, &s->needs[ID_SMTPD]);
+    s->contents = buf_slice(&k->contents);
+    return k->contents.error;
+}
+
+static void finish(struct keeper *k, int err)
+{
+    size_t size = k->contents.len;
+    buf_fini(&k->contents);
+    if (err < 0) {
+        log_error("snapshot-failed", LOG_C("path", KEEPER_PATH), LOG_E("error", err));
+        return;
+    }
+    k->saved[0] = k->snapshot.position[ID_SMTPD];
+    k->saved[1] = k->snapshot.position[ID_DELIVERY];
+    k->saved_at = k->snapshot.at;
+    log_debug("snapshot-written", LOG_C("path", KEEPER_PATH), LOG_I("bytes", size));
+    err = settle_sweep(k->config.settle);
+    if (err < 0)
+        log_warning("journal-not-swept", LOG_C("journal", "journal/delivery"),
+                    LOG_E("error", err));
+}
+
+static void write_it(struct job *j)
+{
+    struct keeper *k = CONTAINER_OF(j, struct keeper, job);
+    k->result = snapshot_write(k->config.env, KEEPER_PATH, &k->snapshot);
+}
+
+static void on_written(struct job *j)
+{
+    struct keeper *k = CONTAINER_OF(j, struct keeper, job);
+    k->is_saving = false;
+    finish(k, k->result);
+}
+
+static void begin(struct keeper *k)
+{
+    timer_set(&k->timer, KEEPER_INTERVAL);
+    int err = prepare(k);
+    k->job = (struct job){.work = write_it, .done = on_written, .loop = k->config.loop};
+    if (err == 0)
+        err = jobs_submit(k->config.jobs, &k->job);
+    if (err < 0)
+        finish(k, err);
+    else
+        k->is_saving = true;
+}
+
+static uint64_t read_since(const struct keeper *k)
+{
+    uint64_t smtpd = tail_position(k->config.tail),
+             delivery = settle_position(k->config.settle);
+    return (smtpd > k->saved[0] ? smtpd - k->saved[0] : 0) +
+           (delivery > k->saved[1] ? delivery - k->saved[1] : 0);
+}
+
+/* Before the tail has caught up outcomes may wait for their messages: no image shows those. */
+static bool may_save(const struct keeper *k)
+{
+    return !k->is_saving && tail_has_caught_up(k->config.tail);
+}
+
+static void on_timer(void *ctx)
+{
+    struct keeper *k = ctx;
+    timer_set(&k->timer, KEEPER_INTERVAL);
+    if (may_save(k) && read_since(k) > 0)
+        begin(k);
+}
+
+void keeper_consider(struct keeper *k)
+{
+    if (read_since(k) >= KEEPER_BYTES && may_save(k))
+        begin(k);
+}
+
+int keeper_save(struct keeper *k)
+{
+    if (!may_save(k))
+        return -EAGAIN;
+    int err = prepare(k);
+    if (err == 0)
+        err = snapshot_write(k->config.env, KEEPER_PATH, &k->snapshot);
+    finish(k, err);
+    return err;
+}
+
+bool keeper_is_idle(const struct keeper *k)
+{
+    return !k->is_saving;
+}
+
+stamp keeper_saved_at(const struct keeper *k)
+{
+    return k->saved_at;
+}
