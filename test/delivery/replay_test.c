@@ -1,0 +1,352 @@
+/* Replaying: a snapshot taken anywhere, and the rest of both journals in any interleaving, give
+ * the queue that all of both journals give. Random traces, fixed seeds. */
+#include "delivery/image.h"
+#include "delivery/replay.h"
+
+#include "base/arena.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+enum { MESSAGES = 40, EVENTS = 160, TRACES = 150 };
+
+static const uint64_t seed[2] = {3, 4};
+static const stamp start = 1000 * SPAN_SECOND;
+
+struct event {
+    struct journal_record record;
+    struct buf fields;
+};
+
+/* A run of the service: messages in smtpd's journal, outcomes in delivery's. `order[i]` tells
+ * which journal the i-th event of the run went to. */
+struct trace {
+    struct event message[MESSAGES];
+    struct event outcome[EVENTS];
+    size_t messages;
+    size_t outcomes;
+    bool order[MESSAGES + EVENTS];
+    size_t length;
+    uint32_t recipients[MESSAGES];
+    uint32_t attempts[MESSAGES][8];
+    bool is_final[MESSAGES][8];
+    uint64_t accepted;
+    uint64_t ended[OUTCOME_SUPPRESSED + 1];
+};
+
+static uint64_t roll(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    return z ^ (z >> 31);
+}
+
+static void make_message(struct trace *t, uint64_t *random)
+{
+    size_t i = t->messages++;
+    struct event *e = &t->message[i];
+    t->recipients[i] = 1 + (uint32_t)(roll(random) % 8);
+    t->accepted += t->recipients[i];
+    record_put_u64(&e->fields, TAG_ID, i + 1);
+    record_put(&e->fields, TAG_REVERSE_PATH, SLICE("from@x.test"));
+    for (uint32_t k = 0; k < t->recipients[i]; k++)
+        record_put(&e->fields, TAG_RECIPIENT, SLICE("to@x.test"));
+    if (roll(random) % 8 == 0)
+        record_put_u64(&e->fields, TAG_NOT_BEFORE, (uint64_t)(start + SPAN_HOUR));
+    e->record = (struct journal_record){
+        .header = {.type = RECORD_MESSAGE, .at = start + (stamp)i, .account = i % 5},
+        .position = 100 * (i + 1),
+        .fields = buf_slice(&e->fields),
+    };
+    e->record.header.fields_len = (uint32_t)e->fields.len;
+    t->order[t->length++] = false;
+}
+
+static void make_group(struct trace *t, size_t i, uint32_t k, uint64_t *random,
+                       struct buf *fields)
+{
+    static const enum outcome_kind kinds[] = {
+        OUTCOME_DELIVERED, OUTCOME_DELIVERED, OUTCOME_RETRY, OUTCOME_RETRY,
+        OUTCOME_FAILED,    OUTCOME_EXPIRED,   OUTCOME_RETRY,
+    };
+    struct buf facts = BUF_INIT;
+    struct settled o = {.index = k, .kind = kinds[roll(random) % COUNT_OF(kinds)]};
+    o.attempt = ++t->attempts[i][k];
+    o.next = start + (stamp)(roll(random) % 100) * SPAN_SECOND;
+    o.stage = STAGE_RCPT;
+    o.reply = (struct reply){450, {4, 2, 1}, SLICE("mailbox busy\nreally")};
+    if (o.kind != OUTCOME_RETRY) {
+        t->is_final[i][k] = true;
+        t->ended[o.kind]++;
+    }
+    if (o.kind == OUTCOME_FAILED || o.kind == OUTCOME_EXPIRED) {
+        record_put(&facts, TAG_RECIPIENT, SLICE("to@x.test"));
+        record_put(&facts, TAG_RECIPIENT_ORCPT, SLICE("rfc822;to@x.test"));
+        o.facts = buf_slice(&facts);
+    }
+    settled_put(fields, &o);
+    buf_fini(&facts);
+}
+
+static void make_outcome(struct trace *t, uint64_t *random)
+{
+    size_t i = roll(random) % t->messages;
+    uint32_t tried = 0;
+    struct event *e = &t->outcome[t->outcomes];
+    struct buf reporting = BUF_INIT;
+    record_put(&reporting, TAG_REVERSE_PATH, SLICE("from@x.test"));
+    struct settlement s = {i + 1, SLICE("mx.test [192.0.2.1]"), buf_slice(&reporting), 0};
+    settlement_put(&e->fields, &s);
+    for (uint32_t k = 0; k < t->recipients[i]; k++)
+        if (!t->is_final[i][k] && roll(random) % 2) {
+            make_group(t, i, k, random, &e->fields);
+            tried++;
+        }
+    buf_fini(&reporting);
+    if (tried == 0) {
+        buf_clear(&e->fields);
+        return;
+    }
+    e->record = (struct journal_record){
+        .header = {.type = RECORD_OUTCOME, .at = start + (stamp)t->length},
+        .fields = buf_slice(&e->fields),
+    };
+    t->outcomes++;
+    t->order[t->length++] = true;
+}
+
+static void trace_init(struct trace *t, uint64_t *random)
+{
+    *t = (struct trace){0};
+    make_message(t, random);
+    while (t->messages < MESSAGES && t->outcomes < EVENTS)
+        if (roll(random) % 4 == 0)
+            make_message(t, random);
+        else
+            make_outcome(t, random);
+}
+
+static void trace_fini(struct trace *t)
+{
+    for (size_t i = 0; i < MESSAGES; i++)
+        buf_fini(&t->message[i].fields);
+    for (size_t i = 0; i < EVENTS; i++)
+        buf_fini(&t->outcome[i].fields);
+}
+
+struct run {
+    struct queue q;
+    struct destination d;
+    struct replay r;
+    size_t messages; /* read so far */
+    size_t outcomes;
+};
+
+static void run_init(struct run *run)
+{
+    *run = (struct run){0};
+    queue_init(&run->q, seed);
+    destination_init(&run->q, &run->d);
+    replay_init(&run->r, &run->q, &run->d);
+}
+
+static void run_fini(struct run *run)
+{
+    replay_fini(&run->r);
+    queue_fini(&run->q);
+    destination_fini(&run->d);
+}
+
+static void step(struct run *run, struct trace *t, bool is_outcome)
+{
+    struct event *e = is_outcome ? &t->outcome[run->outcomes++] : &t->message[run->messages++];
+    assert_true(replay_record(&run->r, &e->record, start) >= 0);
+}
+
+/* Everything that can be asked of a queue, in order of id. */
+static void describe(struct run *run, struct buf *out)
+{
+    for (uint64_t id = 1; id <= MESSAGES; id++) {
+        struct parcel *p = queue_find(&run->q, id);
+        if (!p)
+            continue;
+        buf_printf(out, "%u at %u of %u: %u living %u failed %u ready, reporting %zu\n",
+                   (unsigned)id, (unsigned)p->facts.position, (unsigned)p->facts.account,
+                   p->living, p->failed, p->ready, p->reporting ? p->reporting->len : 0);
+        for (uint32_t i = 0; i < p->count; i++) {
+            struct recipient *r = &p->recipients[i];
+            if (r->state == RECIPIENT_GONE)
+                continue;
+            buf_printf(out, " %u state %u attempts %u", r->index, r->state, r->attempts);
+            if (r->state == RECIPIENT_WAITING)
+                buf_printf(out, " next %lld", (long long)r->next);
+            if (r->trouble)
+                buf_printf(out, " %lld %u %u.%u.%u %u [%.*s] [%.*s] %u",
+                           (long long)r->trouble->at, r->trouble->code,
+                           r->trouble->status.class, r->trouble->status.subject,
+                           r->trouble->status.detail, r->trouble->stage,
+                           SLICE_ARG(trouble_remote(r->trouble)),
+                           SLICE_ARG(trouble_reply(r->trouble)), r->trouble->facts_len);
+            buf_byte(out, '\n');
+        }
+    }
+    buf_printf(out, "living %u failed %u ready %u\n", (unsigned)run->q.living,
+               (unsigned)run->q.failed, (unsigned)run->d.ready);
+}
+
+static void test_snapshot_anywhere_and_the_rest(void **state)
+{
+    (void)state;
+    uint64_t random = 42;
+    for (int n = 0; n < TRACES; n++) {
+        struct trace *t = xcalloc(1, sizeof(*t));
+        trace_init(t, &random);
+        struct run full, cut, again;
+        run_init(&full);
+        for (size_t i = 0; i < t->length; i++)
+            step(&full, t, t->order[i]);
+        replay_caught_up(&full.r);
+        struct buf want = BUF_INIT, got = BUF_INIT, image = BUF_INIT;
+        describe(&full, &want);
+
+        run_init(&cut);
+        size_t at = roll(&random) % (t->length + 1);
+        for (size_t i = 0; i < at; i++)
+            step(&cut, t, t->order[i]);
+        uint32_t indexes[3], count; /* somebody has a few in hand */
+        queue_take(&cut.q, &cut.d, 3, indexes, &count);
+        uint64_t needs;
+        image_save(&cut.q, &image, &needs);
+        assert_int_equal(image.error, 0);
+
+        run_init(&again);
+        assert_int_equal(image_load(&again.q, &again.d, buf_slice(&image), start), 0);
+        again.messages = cut.messages;
+        again.outcomes = cut.outcomes;
+        while (again.messages < t->messages || again.outcomes < t->outcomes) {
+            bool may_outcome = again.outcomes < t->outcomes;
+            bool may_message = again.messages < t->messages;
+            step(&again, t, may_outcome && (!may_message || roll(&random) % 3));
+        }
+        replay_caught_up(&again.r);
+        describe(&again, &got);
+        buf_byte(&want, '\0');
+        buf_byte(&got, '\0');
+        assert_string_equal(want.ptr, got.ptr);
+
+        /* I2: nobody is lost, nobody is there twice. */
+        assert_int_equal(t->accepted,
+                         t->ended[OUTCOME_DELIVERED] + again.q.failed + again.q.living);
+        assert_int_equal(again.q.failed, t->ended[OUTCOME_FAILED] + t->ended[OUTCOME_EXPIRED]);
+        buf_fini(&want);
+        buf_fini(&got);
+        buf_fini(&image);
+        run_fini(&full);
+        run_fini(&cut);
+        run_fini(&again);
+        trace_fini(t);
+        free(t);
+    }
+}
+
+static void test_needs_is_the_lowest_living_position(void **state)
+{
+    (void)state;
+    struct run run;
+    run_init(&run);
+    struct buf image = BUF_INIT;
+    uint64_t needs;
+    image_save(&run.q, &image, &needs);
+    assert_true(needs == UINT64_MAX);
+    for (uint64_t id = 1; id <= 3; id++) {
+        struct parcel_facts f = {.id = id, .position = id * 1000};
+        queue_add(&run.q, &run.d, &f, 1, 0, start);
+    }
+    struct settlement s = {.id = 1};
+    struct settled o = {.kind = OUTCOME_FAILED, .attempt = 1};
+    queue_settle(&run.q, &s, &o, start);
+    image_save(&run.q, &image, &needs);
+    assert_int_equal(needs, 2000); /* a failed one needs its record no more */
+    buf_fini(&image);
+    run_fini(&run);
+}
+
+static void test_damaged_images_are_refused(void **state)
+{
+    (void)state;
+    uint64_t random = 7;
+    struct trace *t = xcalloc(1, sizeof(*t));
+    trace_init(t, &random);
+    struct run run;
+    run_init(&run);
+    for (size_t i = 0; i < t->length; i++)
+        step(&run, t, t->order[i]);
+    struct buf image = BUF_INIT;
+    uint64_t needs;
+    image_save(&run.q, &image, &needs);
+    size_t refused = 0;
+    for (size_t len = 1; len < image.len; len += 3) {
+        struct run half;
+        run_init(&half);
+        refused += image_load(&half.q, &half.d, slice_make(image.ptr, len), start) < 0;
+        run_fini(&half);
+    }
+    assert_true(refused + MESSAGES >= image.len / 3); /* all but those cut between parcels */
+    for (size_t i = 0; i < 2000; i++) { /* nonsense is refused or loaded, never trusted */
+        struct run bad;
+        run_init(&bad);
+        char *copy = xcalloc(1, image.len);
+        memcpy(copy, image.ptr, image.len);
+        copy[roll(&random) % image.len] ^= (char)(1 + roll(&random) % 255);
+        int err = image_load(&bad.q, &bad.d, slice_make(copy, image.len), start);
+        assert_true(err == 0 || err == -EBADMSG);
+        free(copy);
+        run_fini(&bad);
+    }
+    buf_fini(&image);
+    run_fini(&run);
+    trace_fini(t);
+    free(t);
+}
+
+static void test_records_that_make_no_sense(void **state)
+{
+    (void)state;
+    struct run run;
+    run_init(&run);
+    struct buf b = BUF_INIT;
+    struct journal_record record = {.header = {.type = RECORD_MESSAGE}};
+    assert_int_equal(replay_record(&run.r, &record, start), -EBADMSG); /* no id */
+    record_put_u64(&b, TAG_ID, 5);
+    record.fields = buf_slice(&b);
+    assert_int_equal(replay_record(&run.r, &record, start), -EBADMSG); /* no recipient */
+    record.header.type = RECORD_OUTCOME;
+    record_put_u64(&b, TAG_RECIPIENT_INDEX, 0);
+    record.fields = buf_slice(&b);
+    assert_int_equal(replay_record(&run.r, &record, start), -EBADMSG); /* no outcome */
+    record_put_u64(&b, TAG_OUTCOME, 99);
+    record.fields = buf_slice(&b);
+    assert_int_equal(replay_record(&run.r, &record, start), -EBADMSG);
+    record.header.type = RECORD_LOCK;
+    assert_int_equal(replay_record(&run.r, &record, start), 0);
+    record.header.type = (enum record_type)999;
+    assert_int_equal(replay_record(&run.r, &record, start), -ENOTSUP);
+    record.header.flags = RECORD_SKIPPABLE;
+    assert_int_equal(replay_record(&run.r, &record, start), 0);
+    buf_fini(&b);
+    run_fini(&run);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_snapshot_anywhere_and_the_rest),
+        cmocka_unit_test(test_needs_is_the_lowest_living_position),
+        cmocka_unit_test(test_damaged_images_are_refused),
+        cmocka_unit_test(test_records_that_make_no_sense),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
