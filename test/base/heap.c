@@ -25,6 +25,15 @@ static int64_t smallest(const struct heap_node *nodes)
     return key;
 }
 
+/* No node is below one with a larger key, and each knows its place. */
+static void check_order(const struct heap *h)
+{
+    for (uint32_t i = 0; i < h->count; i++) {
+        assert_int_equal(h->nodes[i]->index, i + 1);
+        assert_true(h->nodes[(i ? i - 1 : 0) / 2]->key <= h->nodes[i]->key);
+    }
+}
+
 static void gives_the_smallest_over_random_steps(void **state)
 {
     (void)state;
@@ -44,6 +53,7 @@ static void gives_the_smallest_over_random_steps(void **state)
             assert_false(heap_has(n));
         }
         assert_int_equal(h.count, count);
+        check_order(&h);
         if (count)
             assert_int_equal(heap_peek(&h)->key, smallest(nodes));
         else
