@@ -38,33 +38,50 @@ static void take_byte(struct dot_decoder *d, char c)
     d->state = is_end ? LINE_START : c == '\r' ? AFTER_CR : IN_LINE;
 }
 
-static bool has(slice s, char c)
+/* Bytes compared sixteen at a time, with the vectors that gcc and clang have on any machine. */
+typedef uint8_t block __attribute__((vector_size(16)));
+
+static bool is_special(char c)
 {
-    return slice_find(s, c) >= 0;
+    return c == '\r' || c == '\n' || c == '\0';
 }
 
-/* The rest of a line at the start of s, while in IN_LINE: its length, with its CRLF if that is
- * there. The common case, a whole good line, costs three memchr. */
+/* Octets at the start of s before the first CR, LF or NUL. */
+static size_t ordinary_len(slice s)
+{
+    size_t i = 0;
+    for (; s.len - i >= sizeof(block); i += sizeof(block)) {
+        block b;
+        memcpy(&b, s.ptr + i, sizeof(b));
+        block hits = (block)((b == '\r') | (b == '\n') | (b == '\0'));
+        uint64_t halves[2];
+        memcpy(halves, &hits, sizeof(halves));
+        if (halves[0] | halves[1])
+            break;
+    }
+    while (i < s.len && !is_special(s.ptr[i]))
+        i++;
+    return i;
+}
+
+/* Some of the line at the start of s, while not behind a CR: its length, with the CRLF if that
+ * comes next. */
 static size_t take_line(struct dot_decoder *d, slice s)
 {
-    ptrdiff_t lf = slice_find(s, '\n');
-    size_t len = lf < 0 ? s.len : (size_t)lf + 1;
-    /* the line without its CRLF, or without a CR that may become one */
-    slice text = slice_to(s, lf < 0 ? len : len - 1);
-    bool has_cr = text.len && text.ptr[text.len - 1] == '\r';
-    if (has_cr)
-        text.len--;
-    bool is_good = (lf < 0 || has_cr) && !has(text, '\r') && !has(text, '\0');
-    if (is_good) {
-        count(d, len);
-        if (lf >= 0)
-            d->line_len = 0;
-        d->state = lf >= 0 ? LINE_START : has_cr ? AFTER_CR : IN_LINE;
-        return len;
+    size_t n = ordinary_len(s);
+    if (s.len - n >= 2 && s.ptr[n] == '\r' && s.ptr[n + 1] == '\n') {
+        count(d, n + 2);
+        d->line_len = 0;
+        d->state = LINE_START;
+        return n + 2;
     }
-    for (size_t i = 0; i < len; i++)
-        take_byte(d, s.ptr[i]);
-    return len;
+    if (n > 0) {
+        count(d, n);
+        d->state = IN_LINE;
+        return n;
+    }
+    take_byte(d, s.ptr[0]);
+    return 1;
 }
 
 /* Some content that does not begin with a dot at the start of a line: the length of what was

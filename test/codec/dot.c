@@ -120,6 +120,23 @@ static void agrees_with_the_rules_exhaustively(void **state)
     }
 }
 
+/* Long lines, which are compared in blocks, with something special at each place. */
+static void agrees_in_long_lines(void **state)
+{
+    (void)state;
+    static const char specials[] = {'\r', '\n', '\0', '.', '\t', '\x0e', '\xff'};
+    char text[48];
+    for (size_t at = 0; at < 40; at++) {
+        for (size_t i = 0; i < COUNT_OF(specials); i++) {
+            memset(text, 'x', 40);
+            text[at] = specials[i];
+            memcpy(text + 40, "\r\n.\r\n", 5);
+            for (size_t split = 0; split <= 45; split++)
+                check_split((slice){text, 45}, split, 45, 0);
+        }
+    }
+}
+
 static const struct {
     const char *name;
     slice in;
@@ -222,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_the_rules_exhaustively),
+        cmocka_unit_test(agrees_in_long_lines),
         cmocka_unit_test(decodes),
         cmocka_unit_test(gives_ordinary_lines_as_one_run),
         cmocka_unit_test(encodes),
