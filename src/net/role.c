@@ -258,7 +258,7 @@ static void on_channel(void *ctx)
     if (strcmp(name, "reload") == 0) {
         reload(p);
     } else if (strcmp(name, "drain") == 0) {
-        log_info("draining", LOG_C("why", "the parent asks"));
+        log_debug("drain-asked", LOG_C("by", "parent"));
         if (p->role.on_drain)
             p->role.on_drain(p->role.ctx);
         else
