@@ -70,11 +70,10 @@ static bool is_certain(struct later *l, const struct model_op *op, bool *is_link
     case MODEL_DID_CREATE:
     case MODEL_DID_UNLINK:
         return dir_is_synced(l, op->path);
-    case MODEL_DID_RENAME: {
-        bool from = dir_is_synced(l, op->path);
-        *is_linked = from || dir_is_synced(l, op->to);
-        return from;
-    }
+    case MODEL_DID_RENAME:
+        /* Nothing but a sync of its directory makes the new name certain. */
+        *is_linked = dir_is_synced(l, op->to);
+        return *is_linked && dir_is_synced(l, op->path);
     case MODEL_DID_WRITE:
         /* Only the first sync counts: if it failed, the write was taken for clean. */
         return l->first[op->inode] == SYNC_OK;
