@@ -34,14 +34,26 @@ int dirs_make(struct env *env, const char *path)
     return 0;
 }
 
+/* "." for a file in the root; false when the path is too long. */
+static bool parent_of(const char *file, char dir[PATH_SIZE])
+{
+    ptrdiff_t slash = slice_rfind(slice_of(file), '/');
+    if (slash >= PATH_SIZE)
+        return false;
+    snprintf(dir, PATH_SIZE, "%.*s", slash > 0 ? (int)slash : 1, slash > 0 ? file : ".");
+    return true;
+}
+
 int dirs_make_parent(struct env *env, const char *file)
 {
     char dir[PATH_SIZE];
-    ptrdiff_t slash = slice_rfind(slice_of(file), '/');
-    if (slash <= 0)
-        return 0;
-    if ((size_t)slash >= sizeof(dir))
+    if (!parent_of(file, dir))
         return -ENAMETOOLONG;
-    snprintf(dir, sizeof(dir), "%.*s", (int)slash, file);
-    return dirs_make(env, dir);
+    return strcmp(dir, ".") == 0 ? 0 : dirs_make(env, dir);
+}
+
+int dirs_sync_parent(struct env *env, const char *file)
+{
+    char dir[PATH_SIZE];
+    return parent_of(file, dir) ? env_sync_dir(env, dir) : -ENAMETOOLONG;
 }

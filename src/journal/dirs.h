@@ -10,5 +10,7 @@
 int dirs_make(struct env *env, const char *path) MUST_USE NONNULL(1, 2);
 /* The same for the directory that the file is in. */
 int dirs_make_parent(struct env *env, const char *file) MUST_USE NONNULL(1, 2);
+/* Makes what was renamed or removed beside the file durable. */
+int dirs_sync_parent(struct env *env, const char *file) MUST_USE NONNULL(1, 2);
 
 #endif

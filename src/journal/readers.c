@@ -1,4 +1,5 @@
 #include "journal/readers.h"
+#include "journal/dirs.h"
 #include "journal/snapshot.h"
 
 struct readers_floor readers_floor(const struct journal_config *config)
@@ -22,4 +23,14 @@ struct readers_floor readers_floor(const struct journal_config *config)
         f.proven = position > f.proven ? position : f.proven;
     }
     return f;
+}
+
+int readers_sync(const struct journal_config *config)
+{
+    for (size_t i = 0; i < config->reader_count; i++) {
+        int err = dirs_sync_parent(config->env, config->readers[i]);
+        if (err < 0)
+            return err;
+    }
+    return 0;
 }

@@ -1,4 +1,4 @@
-/* readers: how far the readers of a journal have durably come, by their snapshots. */
+/* readers: how far the readers of a journal have come, by their snapshots. */
 #ifndef JOURNAL_READERS_H
 #define JOURNAL_READERS_H
 
@@ -13,5 +13,7 @@ struct readers_floor {
 };
 
 struct readers_floor readers_floor(const struct journal_config *config) NONNULL(1);
+/* Makes the snapshots that were read durable under their names. 0 or -errno. */
+int readers_sync(const struct journal_config *config) MUST_USE NONNULL(1);
 
 #endif

@@ -20,25 +20,36 @@ static int delete_segment(const struct journal_config *config, uint64_t base, ui
     return err < 0 ? err : env_sync_dir(config->env, config->dir);
 }
 
-int sweep_segments(const struct journal_config *config, uint64_t current, uint64_t *freed)
+static bool may_go(const struct segment_list *l, size_t i, uint64_t current, uint64_t needed)
+{
+    return i + 1 < l->count && l->bases[i + 1] <= current && l->bases[i + 1] <= needed;
+}
+
+static int sweep_list(const struct journal_config *config, const struct segment_list *list,
+                      uint64_t current, uint64_t *freed)
 {
     uint64_t needed = readers_floor(config).needed;
-    if (needed == 0)
+    if (!may_go(list, 0, current, needed))
         return 0;
+    /* A snapshot that can be read is not yet one that would survive: its rename may not have
+     * been synced, or that may have failed. */
+    int err = readers_sync(config);
+    size_t count = 0;
+    for (; err == 0 && may_go(list, count, current, needed); count++) {
+        uint64_t size;
+        err = delete_segment(config, list->bases[count], &size);
+        if (err == 0)
+            *freed += size;
+    }
+    return err < 0 ? err : (int)count;
+}
+
+int sweep_segments(const struct journal_config *config, uint64_t current, uint64_t *freed)
+{
     struct segment_list list = {0};
     int err = segment_list_read(&list, config->env, config->dir);
-    int count = 0;
-    for (size_t i = 0; err == 0 && i + 1 < list.count; i++) {
-        uint64_t end = list.bases[i + 1];
-        if (end > current || end > needed)
-            break;
-        uint64_t size;
-        err = delete_segment(config, list.bases[i], &size);
-        if (err < 0)
-            break;
-        *freed += size;
-        count++;
-    }
+    if (err == 0)
+        err = sweep_list(config, &list, current, freed);
     segment_list_fini(&list);
-    return err < 0 ? err : count;
+    return err;
 }
