@@ -10,18 +10,17 @@ void deadline_init(struct deadline *d, const struct deadline_limits *l, span now
     };
 }
 
+/* What is refused already must end in time too: waiting for a body is enough. */
 static void update_data(struct deadline *d, const struct deadline_limits *l, span now,
                         const struct deadline_facts *facts)
 {
-    if (facts->message == 0) {
-        d->message = 0;
+    if (!facts->is_in_message && facts->wait != SUBMISSION_WAIT_BODY) {
         d->data_due = STAMP_NEVER;
         return;
     }
-    bool is_new = facts->message != d->message;
+    bool is_new = d->data_due == STAMP_NEVER;
     if (!is_new && facts->octets - d->octets < DEADLINE_PROGRESS)
         return;
-    d->message = facts->message;
     d->octets = facts->octets;
     d->data_due = now + l->data;
 }

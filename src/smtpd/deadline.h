@@ -25,17 +25,16 @@ struct deadline {
     enum submission_wait wait;
     span session_ends;
     span command_due;
-    span data_due; /* STAMP_NEVER: no message is arriving */
-    uint64_t message;
-    uint64_t octets; /* of the message at its last progress */
+    span data_due;   /* STAMP_NEVER: no message is arriving */
+    uint64_t octets; /* at the last progress */
 };
 
 /* What is true after a turn. */
 struct deadline_facts {
     enum submission_wait wait;
-    bool has_answered; /* a command was answered in this turn */
-    uint64_t message;  /* id of the one that is arriving, or 0 */
-    uint64_t octets;   /* of it, so far */
+    bool has_answered;  /* a command was answered in this turn */
+    bool is_in_message; /* one is open, perhaps between its chunks */
+    uint64_t octets;    /* of messages, accepted or not, that came in this session */
 };
 
 void deadline_init(struct deadline *d, const struct deadline_limits *l, span now) NONNULL(1, 2);

@@ -109,8 +109,6 @@ static void reuse(struct message *m)
     INVARIANT(!m->is_expected);
     if (m->has_file)
         large_abort(&m->file);
-    if (m->is_file_named && m->entry.result < 0)
-        (void)!large_remove(st->env, m->file.file);
     give_pieces(m);
     limits_memory_give(st->limits, m->charged);
     st->open--;
@@ -348,6 +346,8 @@ static void finish(struct message *m, int err)
         log_accepted(m);
     } else {
         log_failed(m, err);
+        if (m->is_file_named)
+            (void)!large_remove(st->env, m->file.file);
     }
     m->is_committing = false;
     st->committing--;
@@ -396,7 +396,7 @@ static void append_record(struct message *m)
 {
     m->entry.fields = buf_slice(&m->fields);
     m->entry.body = m->body;
-    m->entry.body_count = m->has_file ? 0 : (int)m->filled;
+    m->entry.body_count = (int)m->filled; /* none when all went to the file */
     m->entry.done = entry_done;
     /* In this order: a committer that lingers for this record must not be sent off before it
      * has it. */
@@ -440,14 +440,15 @@ void message_commit(struct message *m, const struct message_facts *f, message_fn
         append_record(m);
         return;
     }
-    if (m->error == 0) {
+    int err = m->error;
+    if (err == 0) {
         m->job = (struct job){.work = file_work, .done = file_done, .loop = st->loop};
-        m->error = jobs_submit(st->jobs, &m->job);
+        err = jobs_submit(st->jobs, &m->job);
+        if (err == 0)
+            return; /* the message is the job's until it is done */
     }
-    if (m->error == 0)
-        return;
     expect_no_more(m);
-    finish(m, m->error);
+    finish(m, err);
 }
 
 void message_abandon(struct message **m)

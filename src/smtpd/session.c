@@ -73,12 +73,9 @@ static void update_deadline(struct session *s)
     struct deadline_facts facts = {
         .wait = s->is_handshaking ? SUBMISSION_WAIT_COMMAND : submission_waits(s->dialog),
         .has_answered = s->has_answered,
+        .is_in_message = s->message && !message_is_committing(s->message),
+        .octets = s->body_octets,
     };
-    if (s->message && !message_is_committing(s->message)) {
-        const struct submission_transaction *t = submission_transaction(s->dialog);
-        facts.message = t->id;
-        facts.octets = t->octets;
-    }
     s->has_answered = false;
     deadline_update(&s->deadline, &s->settings->deadlines, loop_time(s->worker->loop), &facts);
     arm_timer(s);
@@ -119,10 +116,14 @@ static void take_command_or_body(struct session *s, slice in, size_t *used)
         if (!may_take(s))
             return;
     }
+    bool was_body = submission_waits(s->dialog) == SUBMISSION_WAIT_BODY;
     *used = submission_input(s->dialog, in);
-    session_perform(s);
+    bool is_body = submission_waits(s->dialog) == SUBMISSION_WAIT_BODY;
+    if (was_body || is_body || s->message)
+        s->body_octets += *used; /* with the commands among them: they are few */
     if (s->message)
         message_hold(s->message, submission_transaction(s->dialog)->octets);
+    session_perform(s);
 }
 
 /* Gives input to the machine as long as it wants some; how many bytes it used. */

@@ -82,8 +82,7 @@ static bool find_account(struct session *s, struct arena *a, struct account *out
     if (!directory_account(d, s->account, env_now(service->env), a, out))
         return false;
     out->credential = s->credential;
-    return directory_has_credential(d, s->credential) &&
-           directory_may_act_for(d, s->credential, s->account);
+    return directory_may_act_for(d, s->credential, s->account);
 }
 
 void session_refresh_account(struct session *s)

@@ -25,7 +25,8 @@ struct session {
     struct timer timer;
     span timer_due; /* when it fires; STAMP_NEVER: it is not set */
     struct deadline deadline;
-    struct buf kept; /* input that was taken from the stream and not yet used */
+    uint64_t body_octets; /* that came, of all messages */
+    struct buf kept;      /* input that was taken from the stream and not yet used */
 
     uint64_t id;
     struct listen_peer peer;

@@ -35,6 +35,9 @@ static struct env_ops real_ops;
 static int maybe_sync(struct env *e, int fd)
 {
     int err = broken(e)->fail_sync;
+    unsigned left = broken(e)->syncs_until_failure;
+    if (left > 0 && atomic_fetch_sub(&broken(e)->syncs_until_failure, 1) == 1)
+        return -EIO;
     return err ? err : real_ops.fdatasync(e, fd);
 }
 
@@ -58,6 +61,11 @@ static int free_space(struct env *e, uint64_t *bytes, uint64_t *inodes)
     return 0;
 }
 
+static stamp now(struct env *e)
+{
+    return real_ops.now(e) - broken(e)->clock_back;
+}
+
 static void break_env(struct broken_env *e, int dir_fd)
 {
     env_real_init(&e->real, dir_fd);
@@ -67,6 +75,7 @@ static void break_env(struct broken_env *e, int dir_fd)
     e->ops.pwritev = maybe_write;
     e->ops.rename = maybe_rename;
     e->ops.free_space = free_space;
+    e->ops.now = now;
     e->real.env.ops = &e->ops;
     e->free_bytes = UINT64_MAX;
 }
@@ -358,13 +367,15 @@ bool house_record(struct house *h, enum record_type type, unsigned n, struct are
 
 /* ---- the client ---- */
 
-static int connect_to(struct house *h, int door)
+static int connect_to(struct house *h, int door, int receive_buffer)
 {
     struct sockaddr_un local = unix_path(h, door);
     struct sockaddr_in tcp = {.sin_family = AF_INET,
                               .sin_port = htons(h->ports[door]),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(door >= LOCAL ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (receive_buffer)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
     struct timeval patience = {.tv_sec = 10};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     if (door >= LOCAL)
@@ -376,7 +387,12 @@ static int connect_to(struct house *h, int door)
 
 struct client client_connect(struct house *h, int door)
 {
-    return (struct client){.fd = connect_to(h, door)};
+    return (struct client){.fd = connect_to(h, door, 0)};
+}
+
+struct client client_connect_narrow(struct house *h, int door)
+{
+    return (struct client){.fd = connect_to(h, door, 4096)};
 }
 
 void client_tls(struct client *c)

@@ -21,7 +21,9 @@ struct broken_env {
     _Atomic int fail_sync;  /* -errno of every fdatasync, or 0 */
     _Atomic int fail_write; /* of every write */
     _Atomic int fail_rename;
+    _Atomic unsigned syncs_until_failure; /* the n-th from now gives -EIO; 0: none */
     _Atomic uint64_t free_bytes;
+    _Atomic span clock_back; /* how much the clock was set back */
 };
 
 struct house {
@@ -81,6 +83,8 @@ struct client {
     struct buf line;
 };
 struct client client_connect(struct house *h, int door);
+/* Takes little off the server at a time. */
+struct client client_connect_narrow(struct house *h, int door);
 void client_tls(struct client *c);
 void client_send(struct client *c, const char *text);
 void client_send_n(struct client *c, const void *bytes, size_t len);
