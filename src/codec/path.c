@@ -219,7 +219,7 @@ static slice canonical_literal(struct arena *a, slice domain)
     return arena_printf(a, literal.family == 6 ? "[ipv6:%s]" : "[%s]", text);
 }
 
-static slice canonical_domain(struct arena *a, slice domain)
+slice path_domain(struct arena *a, slice domain)
 {
     if (domain.len && domain.ptr[0] == '[')
         return canonical_literal(a, domain);
@@ -245,7 +245,7 @@ slice path_canonical(struct arena *a, const struct path *p)
     if (p->is_postmaster)
         return arena_lower(a, p->local);
     slice local = canonical_local(a, p->local);
-    slice domain = canonical_domain(a, p->domain);
+    slice domain = path_domain(a, p->domain);
     char *text = arena_alloc(a, local.len + 1 + domain.len + 1);
     memcpy(text, local.ptr, local.len);
     text[local.len] = '@';

@@ -27,6 +27,9 @@ enum path_result path_parse(slice *in, struct path *out) NONNULL(1, 2);
 /* A bare local@domain, all of it. */
 enum path_result mailbox_parse(slice in, struct path *out) NONNULL(2);
 
+/* A domain as DNS knows it, in lower case: A-labels for U-labels where libidn2 can, an address
+ * literal in its shortest form. What is no domain comes back as it is, in lower case. */
+slice path_domain(struct arena *a, slice domain) NONNULL(1);
 /* The form under which addresses are compared: domain in lower case (A-labels for U-labels
  * where libidn2 can), needless quotes removed from the local part, which keeps its case. */
 slice path_canonical(struct arena *a, const struct path *p) NONNULL(1, 2);

@@ -1,0 +1,117 @@
+/* route: from what DNS says of a domain to the hosts and addresses that are tried, in order
+ * (RFC 5321 section 5.1, RFC 7505), or to what becomes of the mail when there are none.
+ *
+ * The route says what it wants to know and the owner (net/resolve, or a test) asks DNS:
+ *
+ *     route_begin(r, arena, policy, domain, random);
+ *     ROUTE_WANTS_MX          the MX records of r->domain: route_mx(r, &answer, records, n)
+ *     ROUTE_WANTS_ADDRESSES   A and AAAA of each r->hosts[i].name, into its v4 and v6, all at
+ *                             once if one likes: route_addresses(r)
+ *     ROUTE_IS_MADE           outcome.next is NEXT_CONTINUE and there are targets; or outcome
+ * is what becomes of every recipient there, and `text` says why
+ *
+ * What it holds to:
+ *  - Only DNS itself makes a failure for good: the domain does not exist (5.1.2) or has neither
+ *    MX nor address (5.1.2), a null MX (5.1.10), no mail host that has an address (5.4.4), none
+ *    but ourselves (5.4.6), none but addresses that are not of the Internet (5.4.6 for loopback
+ *    and "this host", 5.4.4). No answer is never "does not exist": 4.4.3. One that fails DNSSEC
+ *    validation is no answer either, and is told apart: 4.7.5.
+ *  - One usable host is enough: what is wrong with the others is only noted.
+ *  - An MX question without an answer never falls back to the domain's own address.
+ *  - The hosts of one preference are tried in random order; the addresses of one host as DNS
+ *    gave them, IPv6 and IPv4 in turn, IPv6 first; no address twice.
+ *  - Where we are ourselves an MX, by name or by address, only better preferences are tried.
+ *  - Aliases (CNAME) are followed by the resolver, for the domain and, against RFC 2181 section
+ *    10.3 but like everybody, for its mail hosts. */
+#ifndef POLICY_ROUTE_H
+#define POLICY_ROUTE_H
+
+#include "base/arena.h"
+#include "codec/host.h"
+#include "policy/outcome.h"
+
+enum {
+    ROUTE_HOSTS_MAX = 10,    /* mail hosts tried */
+    ROUTE_ADDRESSES_MAX = 5, /* addresses tried of each */
+    ROUTE_RECORDS_MAX = 100, /* MX records looked at */
+    ROUTE_ANSWERS_MAX = 32,  /* addresses looked at of each host and family */
+    ROUTE_WHY_MAX = 200,     /* octets taken of a resolver's own words */
+};
+
+enum dns_result {
+    DNS_FOUND,
+    DNS_NO_DATA, /* the name exists, such records do not */
+    DNS_NO_NAME, /* NXDOMAIN */
+    DNS_FAILED,  /* SERVFAIL and the like */
+    DNS_TIMEOUT,
+    DNS_BOGUS, /* failed DNSSEC validation */
+};
+
+struct dns_answer {
+    enum dns_result result;
+    bool is_secure; /* validated by DNSSEC; also that there is no data */
+    slice why;      /* FAILED, BOGUS: the resolver's words, or empty */
+};
+
+struct dns_mx {
+    uint16_t preference;
+    slice host; /* "" for the root, "." */
+};
+
+struct dns_addresses {
+    struct dns_answer answer;
+    const struct address *list; /* those beyond ROUTE_ANSWERS_MAX are not looked at */
+    size_t count;
+};
+
+struct route_policy {
+    slice hostname;            /* our name */
+    const struct address *own; /* our addresses */
+    size_t own_count;
+    bool allow_special; /* deliver to addresses that are not of the Internet, or are our own */
+};
+
+struct route_host {
+    slice name;
+    uint16_t preference; /* 0 for an implicit MX and a literal */
+    struct dns_addresses v4, v6;
+    slice note; /* why nothing is sent there, or empty */
+};
+
+struct route_target {
+    struct address address;
+    slice host; /* its name; an address literal as it is */
+    uint16_t preference;
+    bool is_secure; /* the way from the domain to this address was validated */
+};
+
+enum route_wants { ROUTE_WANTS_MX, ROUTE_WANTS_ADDRESSES, ROUTE_IS_MADE };
+
+struct route {
+    enum route_wants wants;
+    slice domain;     /* as DNS knows it */
+    bool is_implicit; /* no MX record: the domain is its own mail host */
+    bool is_secure;   /* the MX answer was */
+    struct route_host *hosts;
+    size_t host_count;
+    struct route_target *targets;
+    size_t target_count;
+    /* stage RESOLVE, scope SITE */
+    struct outcome outcome;
+    enum relay_fault fault; /* NONE, NO_HOST (for good), DNS (for now) */
+    slice text;             /* for people, one sentence; printable */
+
+    struct arena *arena;
+    struct route_policy policy;
+    uint64_t random;
+};
+
+/* domain: as in the recipient's address, an address literal too. random: for the order among
+ * equals. Everything is copied into the arena, but for the lists in v4 and v6. */
+void route_begin(struct route *r, struct arena *a, const struct route_policy *p, slice domain,
+                 uint64_t random) NONNULL(1, 2, 3);
+void route_mx(struct route *r, const struct dns_answer *answer, const struct dns_mx *records,
+              size_t count) NONNULL(1, 2);
+void route_addresses(struct route *r) NONNULL(1);
+
+#endif
