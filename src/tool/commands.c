@@ -1,0 +1,184 @@
+#include "tool/command.h"
+
+#define END \
+    {       \
+        0   \
+    }
+
+const struct tool_option tool_global_options[] = {
+    {"config", "FILE",
+     "the server's configuration (default: $UTPOST_CONFIG, or " TOOL_CONFIG ")", false},
+    {"socket", "PATH", "the service's socket (default: the one of the configuration)", false},
+    {"json", NULL, "answer in JSON, for programs", false},
+    {"help", NULL, "show what a command does, with examples", false},
+    {"version", NULL, "show the version", false},
+    END,
+};
+
+static const struct tool_option none[] = {END};
+
+#define PEOPLE                                                                      \
+    {"language", "TAG", "language of texts for people: en, sv, nb, de", false},     \
+        {"time-zone", "NAME", "time zone of times for people: Europe/Oslo", false}, \
+    {                                                                               \
+        "contact", "ADDRESS", "where notices go", false                             \
+    }
+
+static const struct tool_option customer_options[] = {
+    {"parent", "CUSTOMER", "the reseller that it is a customer of", false},
+    PEOPLE,
+    END,
+};
+
+static const struct tool_option customer_set_options[] = {
+    {"name", "NAME", "a new name", false},
+    {"parent", "CUSTOMER", "the reseller that it is a customer of; \"\": none", false},
+    PEOPLE,
+    END,
+};
+
+#define ACCOUNT                                                                               \
+    {"senders", "RIGHT",                                                                      \
+     "who it may send as: any, domains or exact (with --sender, or domains:a.org,b.org)",     \
+     false},                                                                                  \
+        {"sender", "DOMAIN|ADDRESS", "a permitted domain or address; may be repeated", true}, \
+        {"max-recipients", "N", "recipients per message; 0: the server's limit", false},      \
+        {"max-size", "SIZE", "largest message, as 25M; 0: the server's limit", false}, PEOPLE
+
+static const struct tool_option account_options[] = {
+    {"customer", "CUSTOMER", "whose account it is", false},
+    ACCOUNT,
+    END,
+};
+
+static const struct tool_option account_set_options[] = {
+    {"login", "LOGIN", "a new login", false},
+    {"customer", "CUSTOMER", "whose account it is", false},
+    ACCOUNT,
+    END,
+};
+
+static const struct tool_option account_list_options[] = {
+    {"customer", "CUSTOMER", "only this customer's", false},
+    END,
+};
+
+static const struct tool_option lock_options[] = {
+    {"reason", "TEXT", "why, for people to read", false},
+    {"for", "TIME", "for how long: 30m, 24h, 5d, 2w; without it, for good", false},
+    END,
+};
+
+static const struct tool_option credential_options[] = {
+    {"label", "TEXT", "what it is for: a device, a program", false},
+    {"password-stdin", NULL, "read a chosen password from standard input", false},
+    {"address", "CIDR", "sign in clients of this address or network", false},
+    {"uid", "USER", "sign in this local user (a number or a name) at the local door", false},
+    {"may-act-for", "LOGIN", "another account that it may act for; may be repeated", true},
+    END,
+};
+
+static const struct tool_option queue_options[] = {
+    {"account", "LOGIN", "only this account's", false},
+    {"state", "STATE", "only messages with a recipient that is queued, failed or expired",
+     false},
+    END,
+};
+
+static const struct tool_option config_options[] = {
+    {"documented", NULL, "every key, with what it means, its range and default", false},
+    END,
+};
+
+static const struct tool_option help_options[] = {
+    {"manual", "PAGE", "write a manual page in roff: utpost.1, utpost.conf.5", false},
+    END,
+};
+
+const struct tool_command tool_commands[] = {
+    {"customer add", "NAME", 1, 1, customer_options, "add a customer",
+     "A customer is who pays: it has accounts, a contact, a language. Resellers are customers"
+     " that other customers have as --parent.",
+     "customer add demo\n"
+     "customer add \"Blue Web AB\" --language sv --time-zone Europe/Stockholm\n"
+     "customer add shop-17 --parent \"Blue Web AB\" --contact owner@shop.example\n",
+     customer_add},
+    {"customer list", "", 0, 0, none, "list the customers", NULL, "customer list\n",
+     customer_list},
+    {"customer show", "NAME", 1, 1, none, "show one customer", "NAME may be an id, too.",
+     "customer show demo\n", customer_show},
+    {"customer set", "NAME", 1, 1, customer_set_options, "change a customer",
+     "Only what is given is changed; \"\" takes a value away.",
+     "customer set demo --contact owner@demo.example\ncustomer set demo --name Demo\n",
+     customer_set},
+    {"customer remove", "NAME", 1, 1, none, "remove a customer that has no accounts", NULL,
+     "customer remove demo\n", customer_remove},
+    {"customer lock", "NAME", 1, 1, lock_options, "lock all of a customer's accounts",
+     "Its accounts, and those of its own customers, cannot send until it is unlocked.",
+     "customer lock demo --reason \"unpaid since May\"\n", customer_lock},
+    {"customer unlock", "NAME", 1, 1, none, "lift a customer's lock", NULL,
+     "customer unlock demo\n", customer_unlock},
+
+    {"account add", "LOGIN", 1, 1, account_options, "add an account",
+     "An account is who sends: LOGIN is what its programs sign in with, an address or a plain"
+     " name. Without --senders, an account whose login is an address may send as that address"
+     " only. It cannot sign in before it has a credential: see credential add.",
+     "account add anna@example.org --customer demo\n"
+     "account add shop --customer demo --senders domains --sender shop.example\n"
+     "account add web1 --customer demo --senders any --max-recipients 100 --max-size 25M\n",
+     account_add},
+    {"account list", "", 0, 0, account_list_options, "list the accounts", NULL,
+     "account list\naccount list --customer demo\n", account_list},
+    {"account show", "LOGIN", 1, 1, none, "show one account", "LOGIN may be an id, too.",
+     "account show anna@example.org\n", account_show},
+    {"account set", "LOGIN", 1, 1, account_set_options, "change an account",
+     "Only what is given is changed; \"\" takes a value away. --sender replaces the whole "
+     "list.",
+     "account set shop --senders exact --sender info@shop.example\n"
+     "account set shop --max-recipients 50\n",
+     account_set},
+    {"account remove", "LOGIN", 1, 1, none, "remove an account and its credentials", NULL,
+     "account remove shop\n", account_remove},
+    {"account lock", "LOGIN", 1, 1, lock_options, "stop an account from sending", NULL,
+     "account lock shop --reason \"hijacked\"\naccount lock shop --for 24h\n", account_lock},
+    {"account unlock", "LOGIN", 1, 1, none, "lift an account's lock", NULL,
+     "account unlock shop\n", account_unlock},
+
+    {"credential add", "LOGIN", 1, 1, credential_options,
+     "let a program, an address or a user sign in to an account",
+     "Without an option, a secret is generated and shown once: give each device or program one "
+     "of"
+     " its own, so that it can be revoked alone. Addresses count on listeners with"
+     " address-credentials = yes.",
+     "credential add anna@example.org --label phone\n"
+     "credential add anna@example.org --password-stdin <password-file\n"
+     "credential add shop --address 192.0.2.0/28\n"
+     "credential add web1 --uid www-data --may-act-for shop\n",
+     credential_add},
+    {"credential list", "LOGIN", 1, 1, none, "list an account's credentials", NULL,
+     "credential list anna@example.org\n", credential_list},
+    {"credential revoke", "ID", 1, 1, none, "take a credential away",
+     "It no longer signs in; sessions that it signed in may send nothing more.",
+     "credential revoke 17\n", credential_revoke},
+
+    {"queue list", "", 0, 0, queue_options, "list the messages that are not delivered yet",
+     "Recipients that failed or expired stay until they have been reported.",
+     "queue list\nqueue list --state failed\nqueue list --account anna@example.org\n",
+     queue_list},
+    {"queue show", "ID", 1, 1, none, "show one message and all its recipients", NULL,
+     "queue show 0abc1def2gh3j\n", queue_show},
+
+    {"status", "", 0, 0, none, "show what the service does",
+     "Ends with 1 when a part of the service does not answer.", "status\nstatus --json\n",
+     status_show},
+    {"config show", "", 0, 0, config_options, "show the configuration as it takes effect",
+     "Read from the file. With --json: what the running service has in effect.",
+     "config show\nconfig show --documented\n", config_show},
+    {"config check", "[FILE]", 0, 1, none, "check the configuration", NULL,
+     "config check\nconfig check /etc/utpost/utpost.conf.new\n", config_check},
+    {"help", "[COMMAND]", 0, 2, help_options, "show what a command does, with examples", NULL,
+     "help account add\n", help_show},
+    {"version", "", 0, 0, none, "show the version", NULL, "version\n", version_show},
+};
+
+const size_t tool_command_count = COUNT_OF(tool_commands);
