@@ -19,6 +19,8 @@ static void refuse(struct submission *s, enum refusal_rank rank, enum phrase p, 
     s->verdict = p;
     s->verdict_about = about;
     submission_abort(s);
+    buf_fini(&s->header);
+    buf_fini(&s->mended);
 }
 
 static void refuse_fault(struct submission *s, enum dot_fault fault)
@@ -97,6 +99,7 @@ static void end_header(struct submission *s, slice header)
     } else {
         s->tx.message_id = answer.message_id;
         give_body(s, buf_slice(&s->mended));
+        buf_fini(&s->header);
     }
 }
 

@@ -58,11 +58,9 @@ struct survey {
     slice message_id;
 };
 
-/* A blank before the colon is obsolete but read by many programs (RFC 5322 section 4.5.8): a
- * "From :" is a From. */
+/* Names come without the blanks that may stand before the colon: a "From :" is a From. */
 static enum field field_of(slice name)
 {
-    name = slice_trim(name);
     for (size_t f = FIELD_OTHER + 1; f < COUNT_OF(fields); f++)
         if (slice_ieq(name, fields[f].name))
             return (enum field)f;

@@ -343,6 +343,29 @@ static void test_waits(void **state UNUSED)
     driver_fini(&d);
 }
 
+/* What a refused message had taken is given back before its end has come. */
+static void test_refusal_aborts_at_once(void **state UNUSED)
+{
+    static const slice bad[] = {SLICE_INIT("Hello\r\n\r\n"), SLICE_INIT("A: b\n"),
+                                SLICE_INIT("From: b@b.test\r\n\r\n")};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        struct driver d;
+        driver_init(&d);
+        begin(&d, SLICE("anna"));
+        driver_give(&d, SLICE("MAIL FROM:<anna@x.test>\r\nRCPT TO:<b@b.test>\r\nDATA\r\n"));
+        buf_clear(&d.said);
+        driver_feed(&d, bad[i], 3);
+        check_slice("done", buf_slice(&d.done), SLICE("RESERVE OPEN ABORT "));
+        check_int("said", (long long)d.said.len, 0);
+        driver_give(&d, SLICE("text\r\n"));
+        check_int("header", (long long)(d.s->header.cap + d.s->mended.cap), 0);
+        driver_give(&d, SLICE("\r\n.\r\n"));
+        check_slice("done", buf_slice(&d.done), SLICE("RESERVE OPEN ABORT "));
+        assert_true(slice_starts(buf_slice(&d.said), SLICE("55")));
+        driver_fini(&d);
+    }
+}
+
 /* The facts that the owner reads for the record. */
 static void test_transaction(void **state UNUSED)
 {
@@ -392,7 +415,7 @@ int main(void)
         cmocka_unit_test(test_conversations),   cmocka_unit_test(test_every_phrase),
         cmocka_unit_test(test_idle_memory),     cmocka_unit_test(test_refused_recipients),
         cmocka_unit_test(test_secret_is_wiped), cmocka_unit_test(test_waits),
-        cmocka_unit_test(test_transaction),
+        cmocka_unit_test(test_transaction),     cmocka_unit_test(test_refusal_aborts_at_once),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     free(text);
