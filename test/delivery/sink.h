@@ -38,6 +38,7 @@ struct sink {
     uint16_t port;
     pthread_t thread;
     pthread_mutex_t mutex;
+    pthread_cond_t change;
     struct sink_rule rules[SINK_RULES];
     const char *extensions; /* EHLO lines behind the first, each "250-X\r\n" */
     SSL_CTX *tls;
@@ -144,6 +145,7 @@ static inline void sink_keep(struct sink_peer *p)
     pthread_mutex_lock(&s->mutex);
     if (s->count < SINK_MAIL_MAX)
         s->mail[s->count++] = p->mail;
+    pthread_cond_broadcast(&s->change);
     pthread_mutex_unlock(&s->mutex);
     p->mail = (struct sink_mail){0};
 }
@@ -286,6 +288,7 @@ static inline struct sink *sink_new(void)
 {
     struct sink *s = xcalloc(1, sizeof(*s));
     pthread_mutex_init(&s->mutex, NULL);
+    pthread_cond_init(&s->change, NULL);
     s->fd = sink_listen(&s->port);
     return s;
 }
@@ -301,6 +304,21 @@ static inline size_t sink_count(struct sink *s)
     size_t n = s->count;
     pthread_mutex_unlock(&s->mutex);
     return n;
+}
+
+/* Waits until it has n messages; false after 20 s. */
+static inline bool sink_wait(struct sink *s, size_t n)
+{
+    struct timespec end;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += 20;
+    pthread_mutex_lock(&s->mutex);
+    int err = 0;
+    while (s->count < n && err == 0)
+        err = pthread_cond_timedwait(&s->change, &s->mutex, &end);
+    bool has = s->count >= n;
+    pthread_mutex_unlock(&s->mutex);
+    return has;
 }
 
 /* Every client must have gone. */
