@@ -29,6 +29,11 @@ enum credential_kind {
     CREDENTIAL_UID = 3,     /* local user */
 };
 
+/* The effort of "argon2id" (OWASP: 19 MiB, two passes): the same wherever a verifier is made,
+ * also the one that is checked for logins that do not exist, so that they take the same time.
+ */
+enum { ARGON2ID_PASSES = 2, ARGON2ID_MEMORY = 19 * 1024 * 1024 };
+
 /* An entity as a change carries it. One struct per entity; encode and decode below. */
 struct directory_customer {
     uint64_t id;
