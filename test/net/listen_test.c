@@ -122,6 +122,28 @@ static void out_of_descriptors_it_pauses_and_goes_on(void **state)
     close(fd);
 }
 
+static void shut(void *ctx)
+{
+    assert_int_equal(shutdown(*(int *)ctx, SHUT_RDWR), 0);
+}
+
+static void a_socket_that_is_shut_down_is_left_alone(void **state)
+{
+    (void)state;
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = listen_on((struct sockaddr *)&any, sizeof(any));
+    struct door d = {.loop = loop_new(), .wanted = 1};
+    d.listener = listener_new(d.loop, fd, on_accept, &d);
+    struct timer end;
+    timer_init(&end, d.loop, shut, &fd);
+    timer_set(&end, SPAN_MS);
+    loop_run(d.loop); /* ends: there is nothing to wait for any more */
+    assert_int_equal(d.accepted, 0);
+    listener_free(&d.listener);
+    loop_free(&d.loop);
+    close(fd);
+}
+
 static void mapped_addresses_become_ipv4(void **state)
 {
     (void)state;
@@ -148,6 +170,7 @@ int main(void)
         cmocka_unit_test(all_waiting_connections_are_accepted),
         cmocka_unit_test(a_unix_socket_tells_who_the_peer_is),
         cmocka_unit_test(out_of_descriptors_it_pauses_and_goes_on),
+        cmocka_unit_test(a_socket_that_is_shut_down_is_left_alone),
         cmocka_unit_test(mapped_addresses_become_ipv4),
     };
     return cmocka_run_group_tests_name("net/listen", tests, NULL, NULL);

@@ -221,11 +221,24 @@ static void a_pipe_is_left_to_its_watcher(void **state)
     close(ends[1]);
 }
 
+struct gathering {
+    struct trace trace;
+    struct watched watched;
+};
+
 static void gather(void *ctx)
 {
-    struct trace *t = ctx;
-    note(t, 'T');
-    timer_set(&t->timers[1], SPAN_MS);
+    struct gathering *g = ctx;
+    uint64_t one = 1;
+    note(&g->trace, 'T');
+    assert_int_equal(write(g->watched.fd, &one, sizeof(one)), sizeof(one));
+}
+
+static void note_event(void *ctx)
+{
+    struct gathering *g = ctx;
+    note(&g->trace, 'w');
+    loop_unwatch(&g->watched.watch);
 }
 
 static void flush(void *ctx)
@@ -235,17 +248,19 @@ static void flush(void *ctx)
         note(t, 'F');
 }
 
-static void the_turn_ends_after_timers_too(void **state)
+static void what_timers_gathered_leaves_before_the_loop_waits(void **state)
 {
     (void)state;
-    struct trace t = {.loop = loop_new()};
-    loop_after_turn(t.loop, flush, &t);
-    timer_init(&t.timers[0], t.loop, gather, &t);
-    timer_init(&t.timers[1], t.loop, note_b, &t);
-    timer_set(&t.timers[0], SPAN_MS);
-    loop_run(t.loop);
-    assert_string_equal(t.text, "TFbF");
-    loop_free(&t.loop);
+    struct gathering g = {.trace = {.loop = loop_new()}};
+    g.watched.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    g.watched.watch = loop_watch(g.trace.loop, g.watched.fd, note_event, &g);
+    loop_after_turn(g.trace.loop, flush, &g.trace);
+    timer_init(&g.trace.timers[0], g.trace.loop, gather, &g);
+    timer_set(&g.trace.timers[0], SPAN_MS);
+    loop_run(g.trace.loop);
+    assert_string_equal(g.trace.text, "TFwF");
+    loop_free(&g.trace.loop);
+    close(g.watched.fd);
 }
 
 struct again {
@@ -287,7 +302,7 @@ int main(void)
         cmocka_unit_test(the_last_release_ends_the_loop),
         cmocka_unit_test(an_eventfd_is_read_before_its_watcher_is_told),
         cmocka_unit_test(a_pipe_is_left_to_its_watcher),
-        cmocka_unit_test(the_turn_ends_after_timers_too),
+        cmocka_unit_test(what_timers_gathered_leaves_before_the_loop_waits),
         cmocka_unit_test(deferred_tasks_run_once_per_turn),
     };
     return cmocka_run_group_tests_name("net/loop", tests, NULL, NULL);
