@@ -23,12 +23,23 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* Sanitizers slow this down; there a part of it does. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED 1
+#elif defined(__has_feature)
+#define IS_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define IS_SANITIZED 0
+#endif
+
 enum {
     MOST_IDS = 256,
     NOT_YET = 1000000,
     FIRST_EXTRA_ID = 200, /* appended by checks */
     RANDOM_VARIANTS = 24,
-    WANTED_STATES = 20000,
+    WANTED_STATES = IS_SANITIZED ? 4000 : 20000,
+    STRIDE_IN_CUT = IS_SANITIZED ? 17 : 3, /* one in so many of the cuts in a recovery */
+    STRIDE_IN_KILL = IS_SANITIZED ? 29 : 5,
 };
 
 static const char SMTPD[] = "journal/smtpd";
@@ -470,7 +481,7 @@ static void test_power_cuts(void **state)
                 check(after, &x, &shown);
                 where = "power cut in recovery from a power cut";
                 if (n++ % 2 == 0)
-                    cut_again(after, 0, &before, &x, shown, 3);
+                    cut_again(after, 0, &before, &x, shown, STRIDE_IN_CUT);
             }
             env_model_free(&after);
         }
@@ -497,7 +508,7 @@ static void test_kills(void **state)
                 size_t shown;
                 check(killed, &x, &shown);
                 where = "power cut in recovery from a kill";
-                cut_again(killed, from, &before, &x, shown, 5);
+                cut_again(killed, from, &before, &x, shown, STRIDE_IN_KILL);
                 /* And killed once more in the middle of it. */
                 where = "kill in recovery from a kill";
                 size_t middle = from + (shown - from) * (moment % 5) / 4;
