@@ -85,9 +85,8 @@ static int make_nobody(struct auth *a)
 {
     char password[HASH_LEN];
     env_random(a->env, password, sizeof(password));
-    int err = crypto_pwhash_str_alg(
-        a->nobody, password, sizeof(password), crypto_pwhash_OPSLIMIT_INTERACTIVE,
-        crypto_pwhash_MEMLIMIT_INTERACTIVE, crypto_pwhash_ALG_ARGON2ID13);
+    int err = crypto_pwhash_str_alg(a->nobody, password, sizeof(password), ARGON2ID_PASSES,
+                                    ARGON2ID_MEMORY, crypto_pwhash_ALG_ARGON2ID13);
     secret_wipe(password, sizeof(password));
     return err;
 }
@@ -134,6 +133,11 @@ void auth_free(struct auth **a)
 uint64_t auth_hashes(const struct auth *a)
 {
     return a->hashes;
+}
+
+const char *auth_nobody(const struct auth *a)
+{
+    return a->nobody;
 }
 
 /* The one answer; the sign-in is gone afterwards. */

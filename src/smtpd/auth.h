@@ -71,5 +71,7 @@ const char *auth_result_name(enum auth_result r);
 
 /* For tests: how many argon2id verifications have run. */
 uint64_t auth_hashes(const struct auth *a) NONNULL(1);
+/* … and the verifier that stands for those that are not there. */
+const char *auth_nobody(const struct auth *a) NONNULL(1);
 
 #endif

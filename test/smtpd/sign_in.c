@@ -5,6 +5,8 @@
 
 #include "../check.h"
 
+#include <sodium.h>
+
 enum { ALICE = 10, BOB = 11, WEB = 12, SHOP = 13 };
 
 struct fixture {
@@ -141,6 +143,10 @@ static void failures_look_alike(void **state)
     check_int("code", f->code, code);
     check_slice("text", f->text, text);
     check_int("535", code, 535);
+    check_int(
+        "the effort of every password",
+        crypto_pwhash_str_needs_rehash(auth_nobody(f->auth), ARGON2ID_PASSES, ARGON2ID_MEMORY),
+        0);
 }
 
 static void a_changed_password_is_not_the_remembered_one(void **state)
