@@ -21,7 +21,8 @@ static const char message[] =
     "{\"address\":\"bo@y.test\",\"state\":\"queued\",\"attempts\":2,"
     "\"next\":\"2026-11-22T02:00:00.000Z\",\"trouble\":{\"code\":450,"
     "\"text\":\"450 4.2.0 mailbox \\u001b[31m busy\"}},"
-    "{\"address\":\"c@y.test\",\"state\":\"queued\",\"attempts\":0,\"next\":null,\"trouble\":null},"
+    "{\"address\":\"c@y.test\",\"state\":\"queued\",\"attempts\":0,\"next\":null,\"trouble\":"
+    "null},"
     "{\"address\":\"d@y.test\",\"state\":\"failed\",\"attempts\":1,\"next\":null,"
     "\"trouble\":{\"code\":550,\"text\":\"no such user\"}}]}";
 
@@ -34,7 +35,8 @@ static void answer_for_delivery(void *ctx, slice question, struct buf *out)
     if (name && strcmp(name, "status") == 0)
         buf_printf(out, "{\"ok\":true}");
     else if (name && strcmp(name, "queue-list") == 0 && !json_object_get(q, "after"))
-        buf_printf(out, "{\"ok\":true,\"messages\":[%s],\"more\":true,\"next\":\"0123456789abc\"}",
+        buf_printf(out,
+                   "{\"ok\":true,\"messages\":[%s],\"more\":true,\"next\":\"0123456789abc\"}",
                    message);
     else if (name && strcmp(name, "queue-list") == 0)
         buf_printf(out, "{\"ok\":true,\"messages\":[],\"more\":false,\"next\":null}");
