@@ -41,6 +41,7 @@ enum conf_log_format { CONF_LOGFMT, CONF_JSON };
 #define CONF_PICK_submission CONF_NOTHING
 #define CONF_PICK_delivery CONF_NOTHING
 #define CONF_PICK_smarthost CONF_NOTHING
+#define CONF_PICK_resolver CONF_NOTHING
 #define CONF_PICK_journal CONF_NOTHING
 #define CONF_PICK_api CONF_NOTHING
 
@@ -101,6 +102,14 @@ struct conf_smarthost {
 #define CONF_PICK_smarthost CONF_NOTHING
 };
 
+struct conf_resolver {
+#undef CONF_PICK_resolver
+#define CONF_PICK_resolver CONF_TAKE
+#include "model/params.def"
+#undef CONF_PICK_resolver
+#define CONF_PICK_resolver CONF_NOTHING
+};
+
 struct conf_journal {
 #undef CONF_PICK_journal
 #define CONF_PICK_journal CONF_TAKE
@@ -131,6 +140,7 @@ struct conf {
     struct conf_submission submission;
     struct conf_delivery delivery;
     struct conf_smarthost smarthost;
+    struct conf_resolver resolver;
     struct conf_journal journal;
     struct conf_api api;
     const struct conf_listener *listeners;
@@ -160,6 +170,16 @@ unsigned conf_keep_fixed(struct conf *fresh, const struct conf *old, struct buf 
 enum conf_endpoint_kind { CONF_ENDPOINT_BAD, CONF_ENDPOINT_INET, CONF_ENDPOINT_UNIX };
 enum conf_endpoint_kind conf_endpoint(slice text, struct address *address, uint16_t *port)
     NONNULL(2, 3);
+/* Takes the next name server off *list (the value of [resolver] forward): its words, and what
+ * they mean. False at the end of the list. A server that is none of ADDRESS or ADDRESS@PORT has
+ * family 0. */
+struct conf_name_server {
+    slice text;
+    struct address address;
+    uint16_t port;
+};
+bool conf_next_name_server(slice *list, struct conf_name_server *out) NONNULL(1, 2);
+enum { CONF_NAME_SERVERS_MAX = 8 };
 /* Longest path of a Unix socket. */
 enum { CONF_SOCKET_PATH_MAX = 107 };
 

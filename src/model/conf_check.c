@@ -135,6 +135,48 @@ static void check_smarthost(struct check *k)
                 "the password would travel in the clear; set `tls = verify`");
 }
 
+bool conf_next_name_server(slice *list, struct conf_name_server *out)
+{
+    slice word = SLICE("");
+    *list = slice_trim(*list);
+    if (!slice_split(list, ' ', &word))
+        return false;
+    *out = (struct conf_name_server){.text = word, .port = 53};
+    ptrdiff_t at = slice_find(word, '@');
+    uint64_t port = 53;
+    struct address a;
+    if (!address_parse(at < 0 ? word : slice_to(word, (size_t)at), &a))
+        return true;
+    if (at >= 0 &&
+        (!slice_to_u64(slice_from(word, (size_t)at + 1), &port) || port == 0 || port > 65535))
+        return true;
+    out->address = a;
+    out->port = (uint16_t)port;
+    return true;
+}
+
+static void check_resolver(struct check *k)
+{
+    const struct conf_resolver *r = &k->conf->resolver;
+    unsigned line = line_of(k, &r->forward);
+    slice rest = r->forward;
+    struct conf_name_server server;
+    unsigned count = 0;
+    if (slice_eq(rest, SLICE("none")))
+        return;
+    while (conf_next_name_server(&rest, &server)) {
+        if (server.address.family == 0)
+            PROBLEM(
+                k, line,
+                "forward: `%.*s` is no address of a name server; write `192.0.2.1` or, with "
+                "a port, `192.0.2.1@5353`, or `none`",
+                SLICE_ARG(server.text));
+        if (++count == CONF_NAME_SERVERS_MAX + 1)
+            PROBLEM(k, line, "forward: too many name servers; at most %d",
+                    CONF_NAME_SERVERS_MAX);
+    }
+}
+
 static void check_path(struct check *k, const slice *path, const char *key)
 {
     unsigned line = line_of(k, path); /* 0: derived from one that is told */
@@ -152,6 +194,7 @@ static void check_paths(struct check *k)
     check_path(k, &c->tls.key, "key");
     check_path(k, &c->smarthost.ca_file, "ca-file");
     check_path(k, &c->smarthost.secret_file, "password-file");
+    check_path(k, &c->resolver.trust_anchor, "trust-anchor");
     check_path(k, &c->api.socket, "socket");
     slice capture = c->delivery.capture_dir;
     if (slice_starts(capture, SLICE("/")) || slice_search(capture, SLICE("..")) >= 0)
@@ -189,6 +232,7 @@ unsigned conf_check(const struct conf *c, slice name, const struct conf_lines *l
     check_paths(&k);
     check_numbers(&k);
     check_smarthost(&k);
+    check_resolver(&k);
     for (size_t i = 0; i < c->listener_count; i++)
         check_listener(&k, i);
     return k.problems;

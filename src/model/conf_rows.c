@@ -10,6 +10,7 @@
 #define STRUCT_submission struct conf_submission
 #define STRUCT_delivery struct conf_delivery
 #define STRUCT_smarthost struct conf_smarthost
+#define STRUCT_resolver struct conf_resolver
 #define STRUCT_journal struct conf_journal
 #define STRUCT_api struct conf_api
 
@@ -20,6 +21,7 @@
 #define ID_submission CONF_IN_SUBMISSION
 #define ID_delivery CONF_IN_DELIVERY
 #define ID_smarthost CONF_IN_SMARTHOST
+#define ID_resolver CONF_IN_RESOLVER
 #define ID_journal CONF_IN_JOURNAL
 #define ID_api CONF_IN_API
 
@@ -75,6 +77,7 @@ static const struct {
     [CONF_IN_SUBMISSION] = {"submission", offsetof(struct conf, submission)},
     [CONF_IN_DELIVERY] = {"delivery", offsetof(struct conf, delivery)},
     [CONF_IN_SMARTHOST] = {"smarthost", offsetof(struct conf, smarthost)},
+    [CONF_IN_RESOLVER] = {"resolver", offsetof(struct conf, resolver)},
     [CONF_IN_JOURNAL] = {"journal", offsetof(struct conf, journal)},
     [CONF_IN_API] = {"api", offsetof(struct conf, api)},
 };

@@ -119,7 +119,7 @@ static const struct {
      "t.conf:1: unknown section [submision]; did you mean [submission]?\n"},
     {"a section like no other", "[xylophones]\n",
      "t.conf:1: unknown section [xylophones]; the sections are server, log, tls, listener "
-     "NAME, submission, delivery, smarthost, journal and api\n"},
+     "NAME, submission, delivery, smarthost, resolver, journal and api\n"},
     {"an open section", "[server\n",
      "t.conf:1: a section's line ends with `]`; for example [server]\n"},
     {"a name too many", "[server x]\n",
@@ -203,6 +203,22 @@ static const struct {
     {"a capture outside", "[delivery]\ncapture-dir = ../x\n",
      "t.conf:2: capture-dir: `../x` is outside the state directory; write a path below it, "
      "without `..`\n"},
+    {"a name server with a name", "[resolver]\nforward = 127.0.0.1 dns.example\n",
+     "t.conf:2: forward: `dns.example` is no address of a name server; write `192.0.2.1` or, "
+     "with a port, `192.0.2.1@5353`, or `none`\n"},
+    {"a name server with a colon", "[resolver]\nforward = 127.0.0.1:53\n",
+     "t.conf:2: forward: `127.0.0.1:53` is no address of a name server; write `192.0.2.1` or, "
+     "with a port, `192.0.2.1@5353`, or `none`\n"},
+    {"a name server without its port", "[resolver]\nforward = 127.0.0.1@\n",
+     "t.conf:2: forward: `127.0.0.1@` is no address of a name server; write `192.0.2.1` or, "
+     "with a port, `192.0.2.1@5353`, or `none`\n"},
+    {"a name server at a port that is none", "[resolver]\nforward = ::1@65536\n",
+     "t.conf:2: forward: `::1@65536` is no address of a name server; write `192.0.2.1` or, "
+     "with a port, `192.0.2.1@5353`, or `none`\n"},
+    {"nine name servers", "[resolver]\nforward = ::1 ::2 ::3 ::4 ::5 ::6 ::7 ::8 ::9\n",
+     "t.conf:2: forward: too many name servers; at most 8\n"},
+    {"a relative anchor", "[resolver]\ntrust-anchor = root.key\n",
+     "t.conf:2: trust-anchor: `root.key` is not absolute; begin it with `/`\n"},
     {"a key alone", "[tls]\nkey = /k.pem\n",
      "t.conf:2: a key without its certificate; set `certificate` too, or leave both out\n"},
     {"retries that shrink", "[delivery]\nretry-first = 5h\n",
@@ -318,6 +334,32 @@ static void a_missing_file_is_told(void **state)
     buf_fini(&errors);
 }
 
+static void name_servers_are_taken_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        unsigned family;
+        unsigned port;
+    } rows[] = {
+        {"127.0.0.1", 4, 53}, {"2001:db8::1@5353", 6, 5353}, {"x", 0, 53}, {"::1@", 0, 53}};
+    struct conf *c = parse_good("[resolver]\nforward = 127.0.0.1   2001:db8::1@5353\n");
+    assert_text(c->resolver.forward, "127.0.0.1   2001:db8::1@5353");
+    assert_int_equal(c->resolver.timeout, 30 * SPAN_SECOND);
+    conf_free(&c);
+    slice list = SLICE("  127.0.0.1   2001:db8::1@5353 x ::1@ ");
+    struct conf_name_server server;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        assert_true(conf_next_name_server(&list, &server));
+        assert_text(server.text, rows[i].text);
+        assert_int_equal(server.address.family, rows[i].family);
+        assert_int_equal(server.port, rows[i].port);
+    }
+    assert_false(conf_next_name_server(&list, &server));
+    c = parse_good("[resolver]\nforward = none\n");
+    conf_free(&c);
+}
+
 static void endpoints_are_taken_apart(void **state)
 {
     (void)state;
@@ -356,6 +398,7 @@ int main(void)
         cmocka_unit_test(the_sample_documents_and_sets_nothing_of_this_machine),
         cmocka_unit_test(a_reload_keeps_what_needs_a_restart),
         cmocka_unit_test(a_missing_file_is_told),
+        cmocka_unit_test(name_servers_are_taken_apart),
         cmocka_unit_test(endpoints_are_taken_apart),
     };
     return cmocka_run_group_tests_name("model/conf", tests, NULL, NULL);
