@@ -7,8 +7,9 @@
 #define COMMAND_VERBS(X)                                                                    \
     X(UNKNOWN)                                                                              \
     X(EHLO)                                                                                 \
-    X(HELO) X(MAIL) X(RCPT) X(DATA) X(BDAT) X(RSET) X(NOOP) X(QUIT) X(VRFY) X(EXPN) X(HELP) \
-        X(AUTH) X(STARTTLS)
+    X(HELO)                                                                                 \
+    X(MAIL) X(RCPT) X(DATA) X(BDAT) X(RSET) X(NOOP) X(QUIT) X(VRFY) X(EXPN) X(HELP) X(AUTH) \
+        X(STARTTLS)
 
 enum verb {
 #define COMMAND_VERB_ENUM(name) VERB_##name,

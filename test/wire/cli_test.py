@@ -15,7 +15,7 @@ def test_customers_and_accounts(case):
     assert server.ask("account", "show", LOGIN)["max_recipients"] == 9
     assert LOGIN in server.cli("account", "list").stdout
     again = server.cli("account", "add", LOGIN, "--customer", "example", check=False)
-    assert again.returncode == 1 and "exists" in again.stderr, again
+    assert again.returncode == 1 and "already" in again.stderr, again
     missing = server.cli("account", "add", "x@example.com", "--customer", "nobody", check=False)
     assert missing.returncode == 1 and "nobody" in missing.stderr, missing
     secret = server.ask("credential", "add", LOGIN, "--label", "phone")["secret"]

@@ -21,7 +21,7 @@ def run(command, stdin=None):
 
 def by_swaks(server, message, directory):
     file = directory / "swaks.eml"
-    file.write_bytes(message)
+    file.write_bytes(message[:-1])  # swaks puts a line end behind what it reads
     run(["swaks", "--server", "127.0.0.1", "--port", server.ports["submission"], "-tls",
          "--auth", "PLAIN", "--auth-user", LOGIN, "--auth-password", PASSWORD, "--from", LOGIN,
          "--to", TO, "--data", f"@{file}", "--helo", "client.example.com"])

@@ -40,7 +40,7 @@ def test_local_door(case):
         wire.expect("MAIL FROM:<bo@example.com>", 250)
         wire.expect("RCPT TO:<x@example.net>", 250)
         wire.expect("DATA", 354)
-        wire.send(crlf(sample(sender="bo@example.com")) + b"\r\n.\r\n")
+        wire.send(crlf(sample(sender="bo@example.com", body="text\n")) + b".\r\n")
         assert wire.reply()[0] == 250
     with LocalDoor(server) as wire:
         wire.reply()

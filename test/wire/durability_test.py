@@ -8,7 +8,7 @@ CALL = re.compile(r"^(\d+) +([\d.]+) (?:<\.\.\. )?(\w+)(.*)$")
 
 
 def test_the_sync_precedes_each_250(case):
-    """Every `250 … queued as` is written after an fdatasync of the journal that began after the
+    """Every `250 … Queued as` is written after an fdatasync of the journal that began after the
     message's record was written, and that has returned 0."""
     server = case.utpost(sections={"server": {"sandbox": "no"}})
     trace = case.dir / "trace"
@@ -49,7 +49,7 @@ def test_the_sync_precedes_each_250(case):
             done = rest.rstrip().endswith("= 0") or "= 0" in rest
             if done and thread in pending:
                 synced = max(synced, pending.pop(thread))
-        elif "queued as" in rest:
+        elif "Queued as" in rest:
             replies += 1
             assert synced == written and written > 0, f"acknowledged before its sync: {line}"
     assert replies == count, f"{replies} of {count} acknowledgements seen"
@@ -60,7 +60,7 @@ def test_syncs_are_shared(case):
     """Group commit: 40 clients at once need far fewer syncs than messages."""
     import threading
     server = case.utpost(sections={"submission": {"max-sessions-per-account": "0"}})
-    before = server.ask("status")["smtpd"]["journal"]
+    before = server.ask("status")["roles"]["smtpd"]["says"]["journal"]
 
     def client():
         with server.smtp() as s:
@@ -71,7 +71,7 @@ def test_syncs_are_shared(case):
         thread.start()
     for thread in threads:
         thread.join()
-    after = server.ask("status")["smtpd"]["journal"]
+    after = server.ask("status")["roles"]["smtpd"]["says"]["journal"]
     records = after["records"] - before["records"]
     syncs = after["syncs"] - before["syncs"]
     assert records >= 400, records

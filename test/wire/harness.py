@@ -315,7 +315,7 @@ def sample(subject="sample", body=None, sender=LOGIN, to="bo@example.net"):
     """A message that nothing needs to be added to, with what is easily broken on the way; LF."""
     if body is None:
         body = ("..two dots\n.\n.one dot\n\nblåbärsgröt – ‰\nFrom the start of a line\n"
-                + "x" * 900 + "\n\n=20 trailing blanks  \t\n.\n\n")
+                + "x" * 900 + "\n\n=20 trailing blanks  \t\n.\n\nthe end\n\n")
     return (f"From: =?utf-8?q?Anna_=C3=85?= <{sender}>\nTo: {to}\nSubject: {subject}\n"
             f"Date: Sun, 22 Nov 2026 12:00:00 +0100\nMessage-ID: <{subject.replace(' ', '.')}@example.com>\n"
             "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n"
@@ -452,6 +452,7 @@ class Sink:
         self.script = script or (lambda verb, argument, count: None)
         self.extensions = extensions
         self.messages = []  # (reverse_path, [recipients], bytes)
+        self.times = []     # when each was accepted (monotonic)
         self.connections = 0
         self.lock = threading.Lock()
         self.counts = {}
@@ -532,6 +533,7 @@ class Sink:
         if reply.startswith("2"):
             with self.lock:
                 self.messages.append((sender, list(recipients), b"".join(body)))
+                self.times.append(time.monotonic())
         if reply == "close":
             sock.close()
             raise OSError("closed by the script")

@@ -16,6 +16,8 @@ from harness import LOGIN, any_certificate, crlf, sample, wait_for
 
 VICTIMS = ("smtpd", "delivery", "control", "parent", "all")
 CLIENTS = 8
+# An outcome is synced within 10 ms of the reply; this leaves room for a loaded machine.
+UNSYNCED_SECONDS = 0.5
 
 
 class Load:
@@ -89,7 +91,7 @@ def test_kills_under_load(case):
     server.cli("credential", "add", LOGIN, "--address", "127.0.0.1")
     load = Load(server)
     random.seed(1)
-    outcomes_lost = 0
+    killed_at = []  # when an outcome may have been lost
     for kill in range(case.options.kills):
         victim = VICTIMS[kill % len(VICTIMS)]
         wait_for("load", lambda goal=len(load.acknowledged) + 20: len(load.acknowledged) >= goal, 60)
@@ -98,6 +100,8 @@ def test_kills_under_load(case):
         before = set(server.pids().values())
         for pid in chosen:
             os.kill(pid, signal.SIGKILL)
+        if victim in ("delivery", "parent", "all"):
+            killed_at.append(time.monotonic())
         if victim in ("parent", "all"):
             server.process.wait(20)
             wait_for("the roles to end with their parent", lambda: not server.session_pids())
@@ -105,7 +109,6 @@ def test_kills_under_load(case):
         else:
             wait_for(f"{victim} to be started again",
                      lambda: victim in server.pids() and server.pids()[victim] not in before)
-        outcomes_lost += victim in ("delivery", "parent", "all")
     load.stop()
     acknowledged = set(load.acknowledged)
 
@@ -123,12 +126,14 @@ def test_kills_under_load(case):
     got = numbers(sink)
     duplicates = len(got) - len(set(got))
     # A number that was never acknowledged may arrive (its 250 was lost), and is then ours.
-    allowed = outcomes_lost * 20 * 10  # connections × outcomes that 10 ms may hold back
     print(f"    {case.options.kills} kills, {len(acknowledged)} acknowledged, {len(set(got))} delivered, "
           f"{duplicates} transmitted again (I3)", flush=True)
-    assert duplicates <= allowed, (duplicates, allowed)
-    if outcomes_lost == 0:
-        assert duplicates == 0
+    last = {}
+    for number, at in zip(got, sink.times):
+        if number in last:
+            assert any(-0.05 <= kill - last[number] <= UNSYNCED_SECONDS for kill in killed_at), \
+                f"number {number} was transmitted again, and no kill came right after the first time"
+        last[number] = at
 
 
 test_kills_under_load.seconds = 420

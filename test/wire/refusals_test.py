@@ -1,5 +1,6 @@
 """Every refusal, as a client sees it: the right code, and a text that says what to do."""
 import base64
+import re
 import statistics
 import time
 
@@ -26,8 +27,12 @@ def send(wire, message, sender=LOGIN, to="bo@example.net"):
     wire.expect(f"MAIL FROM:<{sender}>", 250)
     wire.expect(f"RCPT TO:<{to}>", 250)
     wire.expect("DATA", 354)
-    wire.send(message + b"\r\n.\r\n")
+    wire.send(stuffed(message) + b"\r\n.\r\n")
     return wire.reply()
+
+
+def stuffed(message):
+    return re.sub(rb"(^|\n)\.", rb"\1..", message)
 
 
 def test_commands_and_paths(case):
@@ -138,7 +143,7 @@ def test_bare_line_feed(case):
         wire.expect(f"MAIL FROM:<{LOGIN}>", 250)
         wire.expect("RCPT TO:<bo@example.net>", 250)
         wire.expect("DATA", 354)
-        wire.send(crlf(sample()) + b"x\n.\nMAIL FROM:<smuggled@example.com>\r\n.\r\n")
+        wire.send(stuffed(crlf(sample())) + b"x\n.\nMAIL FROM:<smuggled@example.com>\r\n.\r\n")
         expect(wire.reply(), 554, "5.6.0", "CRLF")
         wire.expect("NOOP", 250)
     assert not server.ask("queue", "list")["messages"]
@@ -156,13 +161,13 @@ def test_too_many_sessions(case):
     server = case.utpost(sections={"submission": {"max-sessions-per-address": "3",
                                                   "max-sessions-per-account": "2"}})
     def settled():
-        return server.ask("status")["smtpd"]["sessions"] == 0
+        return server.ask("status")["mail"]["sessions_open"] == 0
     wait_for("earlier sessions to be gone", settled)
     with session(server), session(server) as second:
         with session(server, sign_in=False) as third:
-            expect(third.sign_in(), 421, "4.7.0", "sessions")
+            expect(third.sign_in(), 421, "4.7.0", "connections")
         second.expect("QUIT", 221)
-        wait_for("room", lambda: server.ask("status")["smtpd"]["sessions"] == 1)
+        wait_for("room", lambda: server.ask("status")["mail"]["sessions_open"] == 1)
         with session(server, sign_in=False), session(server, sign_in=False), \
                 Wire(server.ports["submission"]) as last:
             expect(last.reply(), 421, "4.7.0", "connections")

@@ -89,10 +89,10 @@ def test_drain_finishes_what_runs(case):
         wire.expect(f"MAIL FROM:<{LOGIN}>", 250)
         wire.expect("RCPT TO:<bo@example.net>", 250)
         wire.expect("DATA", 354)
-        wire.send(crlf(sample()))
+        wire.send(b"Subject: drained\r\n\r\nbody\r\n")
         server.process.send_signal(signal.SIGTERM)
         wait_for("the listener to close", lambda: not server.answers())
-        wire.send("\r\n.\r\n")
+        wire.send(".\r\n")
         assert wire.reply()[0] == 250
         assert wire.reply()[0] in (421, 0)
     assert server.process.wait(40) == 0
