@@ -183,7 +183,8 @@ void submission_command(struct submission *s, slice line, bool has_more)
     slice until = submission_lock_until(&s->scratch, &s->account);
     apply_lock(s);
     submission_enter(s, submission_base(s));
-    run_command(s, &c, lock, reason, until);
+    if (s->state != STATE_CLOSED) /* a shutdown waited for the transaction's end */
+        run_command(s, &c, lock, reason, until);
 }
 
 static void run_unknown(struct submission *s, const struct command *c UNUSED)

@@ -343,6 +343,76 @@ static void test_waits(void **state UNUSED)
     driver_fini(&d);
 }
 
+/* Until the machine owes a commit its answer. */
+static void begin_commit(struct driver *d)
+{
+    struct effect e;
+    driver_init(d);
+    begin(d, SLICE("any"));
+    driver_give(d, SLICE("MAIL FROM:<a@a.test>\r\nRCPT TO:<b@b.test>\r\nBDAT 6\r\nA: b\r\n"));
+    buf_clear(&d->said);
+    submission_input(d->s, SLICE("BDAT 0 LAST\r\n"));
+    while (submission_effect(d->s, &e) && e.kind != EFFECT_COMMIT)
+        assert_int_equal(e.kind, EFFECT_BODY);
+    assert_int_equal(e.kind, EFFECT_COMMIT);
+    assert_int_equal(submission_waits(d->s), SUBMISSION_WAIT_ANSWER);
+    assert_false(submission_wants_input(d->s));
+    assert_int_equal(submission_input(d->s, SLICE("NOOP\r\n")), 0);
+}
+
+static void test_gone_while_committing(void **state UNUSED)
+{
+    struct driver d;
+    struct effect e;
+    begin_commit(&d);
+    submission_gone(d.s);
+    assert_true(submission_effect(d.s, &e) && e.kind == EFFECT_CLOSE);
+    submission_committed(d.s, 0, NULL);
+    assert_false(submission_effect(d.s, &e));
+    assert_int_equal(submission_out(d.s)->len, 0);
+    driver_fini(&d);
+}
+
+/* What has been promised is said before the end. */
+static void test_ends_wait_for_the_answer(void **state UNUSED)
+{
+    static void (*const ends[])(struct submission *) = {submission_timeout,
+                                                        submission_shutdown};
+    static const slice replies[] = {SLICE_INIT("421 4.4.2 "), SLICE_INIT("421 4.3.2 ")};
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        struct driver d;
+        struct effect e;
+        begin_commit(&d);
+        ends[i](d.s);
+        assert_false(submission_effect(d.s, &e));
+        assert_int_equal(submission_out(d.s)->len, 0);
+        submission_committed(d.s, 0, NULL);
+        slice said = buf_slice(submission_out(d.s));
+        slice line;
+        assert_true(slice_split(&said, '\n', &line));
+        assert_true(slice_starts(line, SLICE("250 2.0.0 Queued as ")));
+        assert_true(slice_starts(said, replies[i]));
+        assert_true(submission_effect(d.s, &e) && e.kind == EFFECT_CLOSE);
+        driver_fini(&d);
+    }
+}
+
+/* A connection that is refused hears why, and nothing else. */
+static void test_refused_connection(void **state UNUSED)
+{
+    const struct reply refusal = {421, {4, 7, 0}, SLICE("Too many connections")};
+    struct driver d;
+    struct effect e;
+    driver_init(&d);
+    d.s = submission_new(&d.config, &d.peer);
+    submission_start(d.s, &refusal);
+    check_slice("said", buf_slice(submission_out(d.s)),
+                SLICE("421 4.7.0 Too many connections\r\n"));
+    assert_true(submission_effect(d.s, &e) && e.kind == EFFECT_CLOSE);
+    assert_false(submission_effect(d.s, &e));
+    driver_fini(&d);
+}
+
 /* What a refused message had taken is given back before its end has come. */
 static void test_refusal_aborts_at_once(void **state UNUSED)
 {
@@ -412,10 +482,17 @@ int main(void)
     char *text = read_script(TEST_DIR "/submission.script");
     script = slice_of(text);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conversations),   cmocka_unit_test(test_every_phrase),
-        cmocka_unit_test(test_idle_memory),     cmocka_unit_test(test_refused_recipients),
-        cmocka_unit_test(test_secret_is_wiped), cmocka_unit_test(test_waits),
-        cmocka_unit_test(test_transaction),     cmocka_unit_test(test_refusal_aborts_at_once),
+        cmocka_unit_test(test_conversations),
+        cmocka_unit_test(test_every_phrase),
+        cmocka_unit_test(test_idle_memory),
+        cmocka_unit_test(test_refused_recipients),
+        cmocka_unit_test(test_secret_is_wiped),
+        cmocka_unit_test(test_waits),
+        cmocka_unit_test(test_transaction),
+        cmocka_unit_test(test_refusal_aborts_at_once),
+        cmocka_unit_test(test_gone_while_committing),
+        cmocka_unit_test(test_ends_wait_for_the_answer),
+        cmocka_unit_test(test_refused_connection),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     free(text);
