@@ -288,6 +288,42 @@ static void those_that_are_freed_never_call(void **state)
     free(looks);
 }
 
+static void stop(void *ctx)
+{
+    loop_stop(ctx);
+}
+
+static void answers_to_those_that_were_freed_are_dropped(void **state)
+{
+    (void)state;
+    enum { MANY = 50 };
+    struct house h;
+    struct look looks[MANY], last;
+    struct timer timer;
+    struct buf script = BUF_INIT;
+    for (unsigned i = 0; i <= MANY; i++)
+        buf_printf(&script, "d%u.example.org A 1.1.1.%u\n", i, i);
+    buf_byte(&script, '\0');
+    house_open(&h, script.ptr, 20 * SPAN_SECOND, "");
+    for (unsigned i = 0; i < MANY; i++) {
+        char domain[40];
+        snprintf(domain, sizeof(domain), "d%u.example.org", i);
+        begin(&h, &looks[i], domain);
+    }
+    timer_init(&timer, h.loop, stop, h.loop);
+    timer_set(&timer, 0);
+    loop_run(h.loop); /* asks */
+    for (unsigned i = 0; i < MANY; i++)
+        resolve_free(&looks[i].resolve);
+    h.pending = 0;
+    begin(&h, &last, "d50.example.org"); /* is answered after all others */
+    loop_run(h.loop);
+    check_route("last", &last, "2.0.0 d50.example.org [1.1.1.50]");
+    resolve_free(&last.resolve);
+    house_close(&h);
+    buf_fini(&script);
+}
+
 struct chain {
     struct house *house;
     struct resolve *resolve;
@@ -417,6 +453,7 @@ int main(void)
         cmocka_unit_test(a_dead_name_server_is_no_answer),
         cmocka_unit_test(many_wait_for_their_turn),
         cmocka_unit_test(those_that_are_freed_never_call),
+        cmocka_unit_test(answers_to_those_that_were_freed_are_dropped),
         cmocka_unit_test(a_callback_may_free_and_begin),
         cmocka_unit_test(signatures_that_are_missing_are_bogus),
         cmocka_unit_test(what_cannot_be_used_is_told),

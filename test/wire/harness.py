@@ -70,6 +70,13 @@ class Case:
         self.at_end(server.stop)
         return server
 
+    def dns(self, *zones):
+        """A real name server; see dns.py for Zone."""
+        import dns
+        server = dns.Dns(self.dir / "dns", zones)
+        self.at_end(server.stop)
+        return server
+
     def sink(self, **options):
         server = Sink(**options)
         self.at_end(server.stop)
