@@ -7,11 +7,14 @@
 
 enum { EXPIRE_PARCELS = 1000, EXPIRE_RECIPIENTS = 1000, REPORTED_MAX = 1000 };
 
-static uint32_t random_of(struct courier *c)
+/* The jitter of a retry: the same for all recipients of a message that had as many attempts, so
+ * that they stay together; splitmix64's mixer, as good as any. */
+static uint32_t jitter(uint64_t id, uint32_t attempt)
 {
-    uint32_t r;
-    env_random(c->env, &r, sizeof(r));
-    return r;
+    uint64_t z = id + attempt * 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (uint32_t)(z >> 32);
 }
 
 static const struct {
@@ -62,7 +65,7 @@ void courier_settle(struct courier *c, const struct retry_policy *policy, struct
     struct parcel *p = queue_find(c->queue, a->parcel->facts.id);
     struct recipient *r = p ? parcel_recipient(p, a->recipient->index) : NULL;
     INVARIANT(r);
-    stamp now = env_now(c->env);
+    stamp now = slip_moment(slip, env_now(c->env));
     struct buf facts = BUF_INIT;
     struct settled o = {
         .index = a->recipient->index,
@@ -71,7 +74,7 @@ void courier_settle(struct courier *c, const struct retry_policy *policy, struct
         .reply = {a->code, a->outcome.status, slice_to(a->text, REPORTED_MAX)},
     };
     o.kind = schedule_judge(policy, &a->outcome, p->facts.accepted, now, o.attempt,
-                            random_of(c), &o.next);
+                            jitter(p->facts.id, o.attempt), &o.next);
     if (o.kind == OUTCOME_FAILED || o.kind == OUTCOME_EXPIRED) {
         letter_facts(a->recipient, &facts);
         o.facts = buf_slice(&facts);
@@ -109,7 +112,8 @@ void courier_settle_unread(struct courier *c, const struct retry_policy *policy,
         struct settled o = {.index = indexes[i], .attempt = r->attempts + 1u};
         o.stage = STAGE_LOCAL;
         o.reply = (struct reply){0, outcome.status, text};
-        o.kind = schedule_judge(&patient, &outcome, now, now, o.attempt, random_of(c), &o.next);
+        o.kind = schedule_judge(&patient, &outcome, now, now, o.attempt,
+                                jitter(p->facts.id, o.attempt), &o.next);
         slip_add(slip, &o);
         count_outcome(c, o.kind);
     }
@@ -161,7 +165,7 @@ static void expire_parcel(struct courier *c, const struct retry_policy *policy,
     free(recipients);
 }
 
-void courier_expire(struct courier *c, const struct retry_policy *policy, struct destination *d,
+bool courier_expire(struct courier *c, const struct retry_policy *policy, struct destination *d,
                     enum relay_stage stage, struct enhanced status, slice remote, slice text)
 {
     struct search *s = xcalloc(1, sizeof(*s));
@@ -175,6 +179,8 @@ void courier_expire(struct courier *c, const struct retry_policy *policy, struct
     a.outcome = (struct outcome){.next = NEXT_RETRY, .scope = SCOPE_SITE, .status = status};
     for (size_t i = 0; i < s->count; i++)
         expire_parcel(c, policy, &letter, &a, s->found[i]);
+    bool has_more = s->count == EXPIRE_PARCELS;
     letter_fini(&letter);
     free(s);
+    return has_more;
 }

@@ -52,8 +52,8 @@ void courier_settle_unread(struct courier *c, const struct retry_policy *policy,
     NONNULL(1, 2, 3, 4);
 
 /* Settles what is READY at a destination that cannot be reached and has been tried for too
- * long. A few thousand recipients at a time: the rest is found in the next round. */
-void courier_expire(struct courier *c, const struct retry_policy *policy, struct destination *d,
+ * long, a thousand messages at a time. True when there may be more. */
+bool courier_expire(struct courier *c, const struct retry_policy *policy, struct destination *d,
                     enum relay_stage stage, struct enhanced status, slice remote, slice text)
     NONNULL(1, 2, 3);
 

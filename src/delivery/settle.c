@@ -18,6 +18,7 @@ struct slip {
     struct buf groups;
     struct buf fields;
     bool has_failed;
+    stamp moment; /* 0: not asked for yet */
 };
 
 struct settle {
@@ -118,6 +119,7 @@ static void slip_drop(struct slip *p)
     buf_clear(&p->groups);
     buf_clear(&p->fields);
     p->has_failed = false;
+    p->moment = 0;
     list_push(&s->spare, &p->node);
     s->spare_count++;
 }
@@ -128,6 +130,13 @@ void slip_add(struct slip *p, const struct settled *r)
     INVARIANT(p->groups.error == 0); /* small, and bounded by recipients per transaction */
     if (r->kind == OUTCOME_FAILED || r->kind == OUTCOME_EXPIRED)
         p->has_failed = true;
+}
+
+stamp slip_moment(struct slip *p, stamp now)
+{
+    if (p->moment == 0)
+        p->moment = now;
+    return p->moment;
 }
 
 bool slip_has_failed(const struct slip *p)

@@ -34,6 +34,9 @@ void settle_free(struct settle **s);
 struct slip;
 struct slip *slip_new(struct settle *s) NONNULL(1);
 void slip_add(struct slip *p, const struct settled *r) NONNULL(1, 2);
+/* The moment of the slip: the first `now` that it was asked with. Recipients of one attempt
+ * share it, so that those who are tried again are tried again together. */
+stamp slip_moment(struct slip *p, stamp now) NONNULL(1);
 /* Has a recipient failed for good, so that the report's facts of the message are needed? */
 bool slip_has_failed(const struct slip *p) NONNULL(1);
 /* Hands it in; the slip is settle's. `message` is the header of the message's record (customer,

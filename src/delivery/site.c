@@ -9,10 +9,21 @@
 
 static const span QUIET = 10 * SPAN_SECOND;
 static const span PLAIN = 10 * SPAN_MINUTE;
+static const span EXPIRE_ON = 50 * SPAN_MS;
 
 static void on_timer(void *ctx)
 {
     site_pump(ctx);
+}
+
+/* What is too old while the host is away, in portions that leave the loop its time. */
+static void expire(void *ctx)
+{
+    struct site *s = ctx;
+    if (s->failures > 0 && !s->is_closing &&
+        courier_expire(s->courier, &s->settings.retry, &s->destination, s->stage, s->status,
+                       slice_of(s->remote), slice_of(s->text)))
+        timer_set(&s->expiring, EXPIRE_ON);
 }
 
 static void on_found(void *ctx, enum relay_fault fault)
@@ -62,6 +73,7 @@ struct site *site_new(struct courier *c, const struct conf *conf, slice secret, 
     s->target.on_found = on_found;
     s->target.ctx = s;
     timer_init(&s->timer, c->loop, on_timer, s);
+    timer_init(&s->expiring, c->loop, expire, s);
     list_init(&s->sessions);
     list_init(&s->idle);
     return s;
@@ -82,6 +94,7 @@ void site_free(struct site **at)
     *at = NULL;
     INVARIANT(s->count == 0);
     timer_cancel(&s->timer);
+    timer_cancel(&s->expiring);
     target_fini(&s->target);
     destination_fini(&s->destination);
     tls_unref(&s->tls);
@@ -171,6 +184,7 @@ static void remember(struct site *s, const struct site_failure *f)
 {
     s->failed_at = env_now(s->courier->env);
     s->stage = f->stage;
+    s->status = f->outcome.status;
     snprintf(s->text, sizeof(s->text), "%.*s", SLICE_ARG(slice_to(f->text, SITE_TEXT_MAX)));
     snprintf(s->remote, sizeof(s->remote), "%.*s",
              SLICE_ARG(slice_to(f->remote, SITE_REMOTE_MAX)));
@@ -190,8 +204,7 @@ static void back_off(struct site *s, const struct site_failure *f)
     log_warning("site-unreachable", LOG_S("remote", f->remote), LOG_S("reply", f->text),
                 LOG_C("stage", stage_name(f->stage)), LOG_I("rounds", s->failures),
                 LOG_I("again-in-ms", wait / SPAN_MS), LOG_I("ready", s->destination.ready));
-    courier_expire(c, &s->settings.retry, &s->destination, f->stage, f->outcome.status,
-                   slice_of(s->remote), slice_of(s->text));
+    expire(s);
 }
 
 void site_failed(struct site *s, const struct site_failure *f)

@@ -22,6 +22,7 @@ struct site {
     struct target target;
     struct tls_context *tls; /* NULL when TLS is never spoken */
     struct timer timer;      /* the end of a pause */
+    struct timer expiring;   /* goes on settling what is too old */
 
     struct list sessions;
     struct list idle; /* signed on, without work; the latest first */
@@ -40,6 +41,7 @@ struct site {
     char text[SITE_TEXT_MAX + 1];
     char remote[SITE_REMOTE_MAX + 1];
     enum relay_stage stage;
+    struct enhanced status;
 };
 
 /* A smarthost by the configuration. secret and ca: the password's file and the certificates'.

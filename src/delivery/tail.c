@@ -8,6 +8,7 @@
 
 enum { SLICE_RECORDS = 512 };
 static const span TRY_AGAIN = 5 * SPAN_SECOND;
+static const span NOT_YET = 200 * SPAN_MS; /* its writer has not recovered it */
 
 struct tail {
     struct tail_config config;
@@ -101,8 +102,8 @@ static void go_on(struct tail *t)
     } else if (more == 0 && !t->has_caught_up) {
         t->has_caught_up = true;
         replay_caught_up(t->config.replay);
-    } else if (more < 0 && more != -EAGAIN && !t->is_stopped) {
-        timer_set(&t->again, TRY_AGAIN);
+    } else if (more < 0 && !t->is_stopped) {
+        timer_set(&t->again, more == -EAGAIN ? NOT_YET : TRY_AGAIN);
     }
 }
 

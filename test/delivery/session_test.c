@@ -249,6 +249,45 @@ static void test_too_old_at_a_host_that_is_down(void **state)
     on->sink->fd = sink_listen(&port);
 }
 
+static void test_a_great_many_too_old(void **state)
+{
+    (void)state;
+    enum { COUNT = 1100 }; /* more than one portion */
+    close(on->sink->fd);
+    open_site("expiry = 1h", PLAIN, "");
+    static const char *const to[] = {"a@y.test", NULL};
+    struct office_message m = {.account = 1,
+                               .from = "from@x.test",
+                               .to = to,
+                               .body = SLICE("A: b\r\n\r\n"),
+                               .accepted = env_now(on->office->env) - 2 * SPAN_HOUR};
+    for (int i = 0; i < COUNT; i++)
+        office_post(on->office, &m);
+    on->site->settings.retry.first = on->site->settings.retry.longest = SPAN_HOUR;
+    office_read(on->office);
+    office_run(on->office, is_empty);
+    assert_int_equal(on->office->queue.failed, COUNT);
+    uint16_t port = 0;
+    on->sink->fd = sink_listen(&port);
+}
+
+static void test_recipients_stay_together(void **state)
+{
+    (void)state;
+    static const char *const to[] = {"a@y", "b@y", "c@y", "d@y", NULL};
+    struct office_message m = {
+        .account = 1, .from = "f@x", .to = to, .body = SLICE("A: b\r\n\r\nx\r\n")};
+    on->sink->rules[0] = (struct sink_rule){"RCPT", "450 4.2.0 greylisted\r\n", 4, 0, false};
+    open_site("connections = 1", PLAIN, "");
+    start();
+    office_post(on->office, &m);
+    office_read(on->office);
+    office_run(on->office, is_empty);
+    assert_int_equal(on->sink->count, 1);
+    check_text(on->sink->mail[0].to, "<a@y>\n<b@y>\n<c@y>\n<d@y>\n");
+    assert_int_equal(on->office->pages.stats.retried, 4);
+}
+
 static void test_a_stale_connection_is_no_attempt(void **state)
 {
     (void)state;
@@ -625,6 +664,8 @@ int main(void)
         TEST(test_refused_at_the_end),
         TEST(test_a_host_that_is_down_costs_no_attempts),
         TEST(test_too_old_at_a_host_that_is_down),
+        TEST(test_a_great_many_too_old),
+        TEST(test_recipients_stay_together),
         TEST(test_a_stale_connection_is_no_attempt),
         TEST(test_421_at_once_makes_the_site_wait),
         TEST(test_greeting_refused),
