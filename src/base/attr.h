@@ -18,6 +18,9 @@
             invariant_failed(#claim, __FILE__, __LINE__); \
     } while (0)
 
+/* A place that no path of the program leads to. */
+#define IMPOSSIBLE(what) invariant_failed((what), __FILE__, __LINE__)
+
 NORETURN void invariant_failed(const char *claim, const char *file, int line);
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

@@ -344,7 +344,7 @@ static void set_trouble(struct recipient *r, struct trouble *t)
 static void finish(struct queue *q, struct parcel *p, struct recipient *r,
                    enum recipient_state state)
 {
-    r->state = state;
+    r->state = (uint8_t)state;
     p->living--;
     q->living--;
     if (state != RECIPIENT_GONE) {

@@ -132,6 +132,6 @@ void relay_signon_reply(struct relay *r)
         on_auth(r);
         break;
     default:
-        INVARIANT(!"a reply before its command");
+        IMPOSSIBLE("a reply before its command");
     }
 }

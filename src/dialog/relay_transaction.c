@@ -272,6 +272,6 @@ void relay_transaction_reply(struct relay *r)
             relay_close(r, r->reply.code != 421);
         break;
     default:
-        INVARIANT(!"a reply outside a transaction");
+        IMPOSSIBLE("a reply outside a transaction");
     }
 }
