@@ -345,7 +345,7 @@ static struct ub_ctx *make_context(const struct conf_resolver *c, struct buf *er
         what = "[resolver] trust-anchor cannot be used";
         err = access(anchor, R_OK) == 0 ? ub_ctx_add_ta_file(ctx, anchor) : UB_READFILE;
     }
-    /* Any change of local data has it read its files now, before the role is confined. */
+    /* Any change of local data has it read its files now, where an error can be told. */
     if (err == 0)
         err = ub_ctx_data_remove(ctx, "unused.invalid");
     if (err != 0) {

@@ -5,8 +5,9 @@
  * libraries read, nothing else; renames only between directories that the role may write. From
  * ABI 4 of the kernel on also: no role binds a TCP port, and smtpd and control connect to none.
  * seccomp, in all roles: no exec, fork, ptrace, mounts, namespaces, kernel modules, changes of
- * user, signals to other processes; no bind, no listen. smtpd: no connect at all, and no new
- * sockets; control: sockets of the Unix family only; delivery: Internet and Unix ones.
+ * user, signals to other processes; no listen, and no bind but for delivery, which asks DNS.
+ * smtpd: no connect at all, and no new sockets; control: sockets of the Unix family only;
+ * delivery: Internet and Unix ones.
  * A denied call fails with EACCES; the process goes on. */
 #ifndef NET_SANDBOX_H
 #define NET_SANDBOX_H

@@ -91,7 +91,8 @@ static const struct {
     {SCMP_SYS(sethostname), EVERY},
     {SCMP_SYS(setdomainname), EVERY},
     /* the network: what listens was opened by the parent */
-    {SCMP_SYS(bind), EVERY},
+    /* libunbound binds its datagram sockets to ports of its choice, against forged answers */
+    {SCMP_SYS(bind), ROLE(ROLE_SMTPD) | ROLE(ROLE_CONTROL)},
     {SCMP_SYS(listen), EVERY},
     {SCMP_SYS(connect), ROLE(ROLE_SMTPD)},
     {SCMP_SYS(socket), ROLE(ROLE_SMTPD)},
