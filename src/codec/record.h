@@ -117,6 +117,8 @@ enum record_tag {
     TAG_MAX_SIZE = 80,
     TAG_CONTACT = 81,
     TAG_TIME_ZONE = 82,
+    TAG_RULE = 83,   /* one rule as a line of text (policy/rule); repeated */
+    TAG_PRESET = 84, /* name of a preset (model/preset) */
     /* COMMAND */
     TAG_VERB = 90,
     TAG_ARGUMENT = 91,

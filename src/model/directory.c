@@ -1,6 +1,7 @@
 #include "model/directory.h"
 
 #include "model/directory_state.h"
+#include "model/preset.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +17,9 @@ struct directory *directory_new(const uint64_t seed[2])
     d->seed[0] = seed[0];
     d->seed[1] = seed[1];
     directory_state_init(&d->state, seed);
+    d->presets = arena_array(&d->arena, struct rule_set, preset_count);
+    for (size_t i = 0; i < preset_count; i++)
+        d->presets[i].count = preset_rules(&presets[i], &d->arena, &d->presets[i].rules);
     return d;
 }
 
@@ -25,6 +29,7 @@ void directory_free(struct directory **d)
         return;
     directory_state_fini(&(*d)->state);
     pthread_rwlock_destroy(&(*d)->lock);
+    arena_fini(&(*d)->arena);
     free(*d);
     *d = NULL;
 }
@@ -54,14 +59,13 @@ int directory_apply(struct directory *d, slice fields)
     return rc;
 }
 
-/* The lock is the one thing in a directory that looking something up changes. */
-static const struct directory_state *read_lock(const struct directory *d)
+const struct directory_state *directory_read_lock(const struct directory *d)
 {
     pthread_rwlock_rdlock((pthread_rwlock_t *)(uintptr_t)&d->lock);
     return &d->state;
 }
 
-static void read_unlock(const struct directory *d)
+void directory_read_unlock(const struct directory *d)
 {
     pthread_rwlock_unlock((pthread_rwlock_t *)(uintptr_t)&d->lock);
 }
@@ -143,9 +147,9 @@ static bool copy_account(const struct directory *d, const struct account_node *n
 bool directory_account(const struct directory *d, uint64_t id, stamp now, struct arena *a,
                        struct account *out)
 {
-    const struct directory_state *s = read_lock(d);
+    const struct directory_state *s = directory_read_lock(d);
     bool found = copy_account(d, directory_state_account(s, id), now, a, out);
-    read_unlock(d);
+    directory_read_unlock(d);
     return found;
 }
 
@@ -153,9 +157,9 @@ bool directory_account_by_login(const struct directory *d, slice login, stamp no
                                 struct arena *a, struct account *out)
 {
     slice key = arena_lower(a, login);
-    const struct directory_state *s = read_lock(d);
+    const struct directory_state *s = directory_read_lock(d);
     bool found = copy_account(d, map_get(&s->logins, key), now, a, out);
-    read_unlock(d);
+    directory_read_unlock(d);
     return found;
 }
 
@@ -184,7 +188,7 @@ static size_t count_secrets(const struct account_node *n)
 size_t directory_verifiers(const struct directory *d, uint64_t account, struct arena *a,
                            const struct directory_credential **out)
 {
-    const struct directory_state *s = read_lock(d);
+    const struct directory_state *s = directory_read_lock(d);
     const struct account_node *n = directory_state_account(s, account);
     size_t count = 0;
     if (n) {
@@ -198,7 +202,7 @@ size_t directory_verifiers(const struct directory *d, uint64_t account, struct a
         }
         *out = copies;
     }
-    read_unlock(d);
+    directory_read_unlock(d);
     return count;
 }
 
@@ -233,7 +237,7 @@ bool directory_by_address(const struct directory *d, const struct address *clien
 {
     if (client->family != 4 && client->family != 6)
         return false;
-    const struct directory_state *s = read_lock(d);
+    const struct directory_state *s = directory_read_lock(d);
     const uint32_t *counts = s->prefixes[client->family == 4 ? 0 : 1];
     const struct credential_node *n = NULL;
     char key[DIRECTORY_DOOR_MAX];
@@ -247,7 +251,7 @@ bool directory_by_address(const struct directory *d, const struct address *clien
         break;
     }
     bool found = copy_signed_in(d, n, now, a, out);
-    read_unlock(d);
+    directory_read_unlock(d);
     return found;
 }
 
@@ -255,10 +259,10 @@ bool directory_by_uid(const struct directory *d, uint32_t uid, stamp now, struct
                       struct account *out)
 {
     char key[DIRECTORY_DOOR_MAX];
-    const struct directory_state *s = read_lock(d);
+    const struct directory_state *s = directory_read_lock(d);
     const struct credential_node *n = choose(s, directory_door_of_uid(uid, key));
     bool found = copy_signed_in(d, n, now, a, out);
-    read_unlock(d);
+    directory_read_unlock(d);
     return found;
 }
 
@@ -272,17 +276,17 @@ static bool lists_account(const struct directory_credential *c, uint64_t account
 
 bool directory_may_act_for(const struct directory *d, uint64_t credential, uint64_t account)
 {
-    const struct directory_state *s = read_lock(d);
+    const struct directory_state *s = directory_read_lock(d);
     const struct credential_node *n = directory_state_credential(s, credential);
     bool may = n && directory_state_account(s, account) && lists_account(&n->value, account);
-    read_unlock(d);
+    directory_read_unlock(d);
     return may;
 }
 
 bool directory_has_credential(const struct directory *d, uint64_t credential)
 {
-    const struct directory_state *s = read_lock(d);
+    const struct directory_state *s = directory_read_lock(d);
     bool has = directory_state_credential(s, credential) != NULL;
-    read_unlock(d);
+    directory_read_unlock(d);
     return has;
 }

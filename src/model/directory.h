@@ -11,6 +11,7 @@
 #include "codec/host.h"
 #include "codec/record.h"
 #include "policy/account.h"
+#include "policy/limiter.h"
 
 enum directory_entity {
     ENTITY_CUSTOMER = 1,
@@ -45,6 +46,9 @@ struct directory_customer {
     enum account_state state;
     stamp until;
     slice reason;
+    slice preset; /* its name; empty: none */
+    const struct rule *rules;
+    size_t rule_count;
 };
 
 struct directory_account {
@@ -62,6 +66,9 @@ struct directory_account {
     size_t sender_count;
     uint32_t max_recipients;
     uint64_t max_size;
+    slice preset;
+    const struct rule *rules;
+    size_t rule_count;
 };
 
 struct directory_credential {
@@ -128,6 +135,20 @@ bool directory_by_uid(const struct directory *d, uint32_t uid, stamp now, struct
 /* May this credential act for that account (its own always)? */
 bool directory_may_act_for(const struct directory *d, uint64_t credential, uint64_t account)
     NONNULL(1);
+
+/* The limits of a transaction of this account, in the arena: how many; 0, too, when there is no
+ * such account. They are
+ *   the rules of the account's preset, or of its customer's when it has none of its own,
+ *   the rules for the whole customer of the customer's preset in any case,
+ *   the account's own rules, in place of the preset's of the same scope, unit and window,
+ *   the customer's own rules, in place of its preset's and of any preset's for the whole
+ *   customer; besides those of the account: the stricter decides.
+ * The entity is the account's, customer's or credential's id; 0 for a message, a sender domain
+ * and a host, which the caller knows. Without a credential (0) its rules are left out. The
+ * period's start and credit are the caller's to fill in. */
+size_t directory_limits(const struct directory *d, uint64_t account, uint64_t credential,
+                        struct arena *a, const struct limit **out) NONNULL(1, 4, 5);
+
 /* Is the credential still there (sessions check after a change)? */
 bool directory_has_credential(const struct directory *d, uint64_t credential) NONNULL(1);
 

@@ -1,5 +1,7 @@
 #include "model/directory_codec.h"
 
+#include "model/preset.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -24,6 +26,19 @@ static void put_head(struct buf *b, uint64_t version, enum directory_entity enti
     record_put_u64(b, TAG_KEY, id);
 }
 
+static void put_rules(struct buf *b, slice preset, const struct rule *rules, size_t count)
+{
+    struct buf line = BUF_INIT;
+    put_text(b, TAG_PRESET, preset);
+    for (size_t i = 0; i < count; i++) {
+        buf_clear(&line);
+        rule_format(&rules[i], &line);
+        INVARIANT(!line.error);
+        record_put(b, TAG_RULE, buf_slice(&line));
+    }
+    buf_fini(&line);
+}
+
 void directory_put_customer(struct buf *fields, uint64_t version,
                             const struct directory_customer *c)
 {
@@ -36,6 +51,7 @@ void directory_put_customer(struct buf *fields, uint64_t version,
     record_put_u64(fields, TAG_STATE, (uint64_t)c->state);
     put_number(fields, TAG_UNTIL, (uint64_t)c->until);
     put_text(fields, TAG_REASON, c->reason);
+    put_rules(fields, c->preset, c->rules, c->rule_count);
 }
 
 void directory_put_account(struct buf *fields, uint64_t version,
@@ -55,6 +71,7 @@ void directory_put_account(struct buf *fields, uint64_t version,
         record_put(fields, TAG_SENDER, a->senders[i]);
     put_number(fields, TAG_MAX_RECIPIENTS, a->max_recipients);
     put_number(fields, TAG_MAX_SIZE, a->max_size);
+    put_rules(fields, a->preset, a->rules, a->rule_count);
 }
 
 void directory_put_credential(struct buf *fields, uint64_t version,
@@ -143,14 +160,33 @@ static void *node_new(size_t head, slice fields, size_t tail, slice *copy)
     return block;
 }
 
+/* A limit that cannot be understood must not be read as none. */
+static int take_rule(struct rule *out, slice line)
+{
+    const char *error;
+    slice word;
+    return rule_parse(line, out, &error, &word) ? 0 : -EBADMSG;
+}
+
+static int take_preset(slice *out, slice name)
+{
+    *out = name;
+    return preset_find(name) ? 0 : -EBADMSG;
+}
+
 int customer_node_new(slice fields, struct customer_node **out)
 {
     slice rest;
-    struct customer_node *n = node_new(sizeof(*n), fields, 0, &rest);
+    size_t rules = count_tag(fields, TAG_RULE);
+    struct customer_node *n =
+        node_new(sizeof(*n) + rules * sizeof(struct rule), fields, 0, &rest);
     struct directory_customer *c = &n->value;
+    struct rule *rule = (struct rule *)(void *)(n + 1);
     struct record_field f;
     uint64_t state = UINT64_MAX;
+    int rc = 0;
     n->node.fields = rest;
+    c->rules = rule;
     while (record_next(&rest, &f) == 1) {
         switch (f.tag) {
         case TAG_KEY:
@@ -180,11 +216,17 @@ int customer_node_new(slice fields, struct customer_node **out)
         case TAG_REASON:
             c->reason = f.value;
             break;
+        case TAG_PRESET:
+            rc = rc < 0 ? rc : take_preset(&c->preset, f.value);
+            break;
+        case TAG_RULE:
+            rc = rc < 0 ? rc : take_rule(&rule[c->rule_count++], f.value);
+            break;
         default:
             break;
         }
     }
-    if (state > ACCOUNT_SUSPENDED) {
+    if (rc < 0 || state > ACCOUNT_SUSPENDED) {
         free(n);
         return -EBADMSG;
     }
@@ -240,17 +282,22 @@ static bool is_account_whole(const struct directory_account *a, uint64_t state, 
 int account_node_new(slice fields, struct account_node **out)
 {
     size_t senders = count_tag(fields, TAG_SENDER);
+    size_t rules = count_tag(fields, TAG_RULE);
     slice login = record_get(fields, TAG_NAME);
-    size_t head = sizeof(struct account_node) + senders * sizeof(slice);
+    size_t head =
+        sizeof(struct account_node) + senders * sizeof(slice) + rules * sizeof(struct rule);
     slice rest;
     struct account_node *n = node_new(head, fields, login.len, &rest);
     struct directory_account *a = &n->value;
     slice *sender = (slice *)(void *)(n + 1);
+    struct rule *rule = (struct rule *)(void *)(sender + senders);
     struct record_field f;
     uint64_t state = UINT64_MAX, right = UINT64_MAX, recipients = 0;
+    int rc = 0;
     n->node.fields = rest;
     list_init(&n->credentials);
     a->senders = sender;
+    a->rules = rule;
     while (record_next(&rest, &f) == 1) {
         if (f.tag == TAG_STATE)
             state = f.number;
@@ -260,10 +307,14 @@ int account_node_new(slice fields, struct account_node **out)
             recipients = f.number;
         else if (f.tag == TAG_SENDER)
             sender[a->sender_count++] = f.value;
+        else if (f.tag == TAG_PRESET)
+            rc = rc < 0 ? rc : take_preset(&a->preset, f.value);
+        else if (f.tag == TAG_RULE)
+            rc = rc < 0 ? rc : take_rule(&rule[a->rule_count++], f.value);
         else
             take_account_field(a, &f);
     }
-    if (!is_account_whole(a, state, right, recipients)) {
+    if (rc < 0 || !is_account_whole(a, state, right, recipients)) {
         free(n);
         return -EBADMSG;
     }

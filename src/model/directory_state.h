@@ -20,10 +20,17 @@ struct directory_state {
     bool is_restating;
 };
 
+struct rule_set {
+    const struct rule *rules;
+    size_t count;
+};
+
 struct directory {
     pthread_rwlock_t lock;
     _Atomic uint64_t version;
     uint64_t seed[2];
+    struct arena arena;       /* of the presets' rules */
+    struct rule_set *presets; /* in the order of `presets` (model/preset) */
     struct directory_state state;
 };
 
@@ -40,5 +47,10 @@ struct account_node *directory_state_account(const struct directory_state *s, ui
     NONNULL(1);
 struct credential_node *directory_state_credential(const struct directory_state *s, uint64_t id)
     NONNULL(1);
+
+/* For lookups, until directory_read_unlock: the lock is the one thing in a directory that
+ * looking something up changes. */
+const struct directory_state *directory_read_lock(const struct directory *d) NONNULL(1);
+void directory_read_unlock(const struct directory *d) NONNULL(1);
 
 #endif
