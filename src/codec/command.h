@@ -4,11 +4,12 @@
 
 #include "base/slice.h"
 
-#define COMMAND_VERBS(X)                                                                    \
-    X(UNKNOWN)                                                                              \
-    X(EHLO)                                                                                 \
-    X(HELO)                                                                                 \
-    X(MAIL) X(RCPT) X(DATA) X(BDAT) X(RSET) X(NOOP) X(QUIT) X(VRFY) X(EXPN) X(HELP) X(AUTH) \
+#define COMMAND_VERBS(X)                                                            \
+    X(UNKNOWN)                                                                      \
+    X(EHLO)                                                                         \
+    X(HELO)                                                                         \
+    X(MAIL)                                                                         \
+    X(RCPT) X(DATA) X(BDAT) X(RSET) X(NOOP) X(QUIT) X(VRFY) X(EXPN) X(HELP) X(AUTH) \
         X(STARTTLS)
 
 enum verb {

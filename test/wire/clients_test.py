@@ -85,8 +85,7 @@ def capture(send):
         assert got.startswith(b"Return-Path: <" + LOGIN.encode() + b">\n"), got[:200]
         assert b"out.example.com" in got.split(b"From:")[0], "our trace field is on top"
         assert without_trace(got) == message, without_trace(got)
-        queue = server.ask("queue", "list")
-        assert not queue["messages"], queue
+        wait_for("an empty queue", lambda: not server.ask("queue", "list")["messages"])
     return test
 
 
