@@ -4,20 +4,18 @@
 
 #include "base/slice.h"
 
-#define COMMAND_VERBS(X)                                                            \
-    X(UNKNOWN)                                                                      \
-    X(EHLO)                                                                         \
-    X(HELO)                                                                         \
-    X(MAIL)                                                                         \
-    X(RCPT) X(DATA) X(BDAT) X(RSET) X(NOOP) X(QUIT) X(VRFY) X(EXPN) X(HELP) X(AUTH) \
-        X(STARTTLS)
+/* clang-format off: one row, as many uses as there are. */
+#define COMMAND_VERBS(X)                                                                       \
+    X(UNKNOWN) X(EHLO) X(HELO) X(MAIL) X(RCPT) X(DATA) X(BDAT) X(RSET) X(NOOP) X(QUIT)         \
+    X(VRFY) X(EXPN) X(HELP) X(AUTH) X(STARTTLS)
 
 enum verb {
 #define COMMAND_VERB_ENUM(name) VERB_##name,
     COMMAND_VERBS(COMMAND_VERB_ENUM)
 #undef COMMAND_VERB_ENUM
-        VERB_COUNT
+    VERB_COUNT
 };
+/* clang-format on */
 
 struct command {
     enum verb verb;
