@@ -4,7 +4,8 @@
 
 #include "base/slice.h"
 
-/* clang-format off: one row, as many uses as there are. */
+// clang-format off
+/* One row, as many uses as there are. */
 #define COMMAND_VERBS(X)                                                                       \
     X(UNKNOWN) X(EHLO) X(HELO) X(MAIL) X(RCPT) X(DATA) X(BDAT) X(RSET) X(NOOP) X(QUIT)         \
     X(VRFY) X(EXPN) X(HELP) X(AUTH) X(STARTTLS)
@@ -15,7 +16,7 @@ enum verb {
 #undef COMMAND_VERB_ENUM
     VERB_COUNT
 };
-/* clang-format on */
+// clang-format on
 
 struct command {
     enum verb verb;
