@@ -77,6 +77,23 @@ const char *const schema_steps[] = {
     "  credential INTEGER NOT NULL,"
     "  fields BLOB NOT NULL" /* of the RECORD_DIRECTORY */
     ") STRICT;",
+
+    /* 2: rules. A rule is a line of text (policy/rule), a preset the name of one. */
+    "ALTER TABLE customers ADD COLUMN preset TEXT;"
+    "ALTER TABLE accounts ADD COLUMN preset TEXT;"
+
+    "CREATE TABLE customer_rules ("
+    "  customer INTEGER NOT NULL REFERENCES customers (id) ON DELETE CASCADE,"
+    "  position INTEGER NOT NULL,"
+    "  rule TEXT NOT NULL,"
+    "  PRIMARY KEY (customer, position)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE account_rules ("
+    "  account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,"
+    "  position INTEGER NOT NULL,"
+    "  rule TEXT NOT NULL,"
+    "  PRIMARY KEY (account, position)"
+    ") STRICT, WITHOUT ROWID;",
 };
 
 const size_t schema_step_count = COUNT_OF(schema_steps);

@@ -5,7 +5,8 @@
 #define COLUMNS                                                                         \
     "a.id, a.customer, a.login, a.language, a.time_zone, a.contact, a.state, a.until, " \
     "a.reason, a.sender_right, a.max_recipients, a.max_size, a.created, c.name, "       \
-    "(SELECT count(*) FROM credentials x WHERE x.account = a.id), c.state, c.until"     \
+    "(SELECT count(*) FROM credentials x WHERE x.account = a.id), c.state, c.until, "   \
+    "a.preset"                                                                          \
     " FROM accounts a JOIN customers c ON c.id = a.customer"
 
 static stamp read_until(enum account_state state, uint64_t until)
@@ -55,7 +56,12 @@ static int read_row(struct store *s, sqlite3_stmt *row, struct arena *a,
     };
     out->d.until = read_until(out->d.state, sql_u64(row, 7));
     out->customer_until = read_until(out->customer_state, sql_u64(row, 16));
-    return read_senders(s, a, &out->d);
+    out->d.preset = sql_bytes(row, 17, a);
+    struct rule_set rules = {0};
+    int rc = store_rules_read(s, STORE_ACCOUNT_RULES, out->d.id, a, &rules);
+    out->d.rules = rules.rules;
+    out->d.rule_count = rules.count;
+    return rc < 0 ? rc : read_senders(s, a, &out->d);
 }
 
 int store_account_find(struct store *s, slice login, uint64_t *id)
@@ -129,11 +135,12 @@ static int insert(struct store *s, struct directory_account *a, stamp now)
     int rc = SQL_RUN(
         s->db,
         "INSERT INTO accounts (customer, login, language, time_zone, contact, state, until,"
-        " reason, sender_right, max_recipients, max_size, created)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        " reason, sender_right, max_recipients, max_size, created, preset)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         SQL_I(a->customer), SQL_T(a->login), SQL_T0(a->language), SQL_T0(a->time_zone),
         SQL_T0(a->contact), SQL_I(a->state), SQL_I0(stored_until(a)), SQL_T0(a->reason),
-        SQL_I(a->right), SQL_I(a->max_recipients), SQL_I(a->max_size), SQL_I(now));
+        SQL_I(a->right), SQL_I(a->max_recipients), SQL_I(a->max_size), SQL_I(now),
+        SQL_T0(a->preset));
     if (rc == 0)
         a->id = (uint64_t)sqlite3_last_insert_rowid(s->db);
     return rc;
@@ -145,10 +152,11 @@ static int update(struct store *s, const struct directory_account *a)
         SQL_RUN(s->db,
                 "UPDATE accounts SET customer = ?1, login = ?2, language = ?3, time_zone = ?4,"
                 " contact = ?5, state = ?6, until = ?7, reason = ?8, sender_right = ?9,"
-                " max_recipients = ?10, max_size = ?11 WHERE id = ?12",
+                " max_recipients = ?10, max_size = ?11, preset = ?12 WHERE id = ?13",
                 SQL_I(a->customer), SQL_T(a->login), SQL_T0(a->language), SQL_T0(a->time_zone),
                 SQL_T0(a->contact), SQL_I(a->state), SQL_I0(stored_until(a)), SQL_T0(a->reason),
-                SQL_I(a->right), SQL_I(a->max_recipients), SQL_I(a->max_size), SQL_I(a->id));
+                SQL_I(a->right), SQL_I(a->max_recipients), SQL_I(a->max_size),
+                SQL_T0(a->preset), SQL_I(a->id));
     if (rc == 0 && sqlite3_changes(s->db) == 0)
         rc = -ENOENT;
     return rc;
@@ -168,6 +176,8 @@ int store_account_put(struct store *s, struct directory_account *a, stamp now)
     int rc = a->id == 0 ? insert(s, a, now) : update(s, a);
     if (rc == 0)
         rc = replace_senders(s, a);
+    if (rc == 0)
+        rc = store_rules_write(s, STORE_ACCOUNT_RULES, a->id, a->rules, a->rule_count);
     if (rc < 0)
         return rc;
     directory_put_account(&s->fields, store_next_version(s), a);

@@ -5,12 +5,14 @@
 /* Resellers of resellers, at most; the directory follows no more. */
 enum { DEPTH_MAX = 8 };
 
-#define COLUMNS                                                                              \
-    "c.id, c.parent, c.name, c.language, c.time_zone, c.contact, c.state, c.until, "         \
-    "c.reason, c.created, p.name, (SELECT count(*) FROM accounts a WHERE a.customer = c.id)" \
+#define COLUMNS                                                                                \
+    "c.id, c.parent, c.name, c.language, c.time_zone, c.contact, c.state, c.until, "           \
+    "c.reason, c.created, p.name, (SELECT count(*) FROM accounts a WHERE a.customer = c.id), " \
+    "c.preset"                                                                                 \
     " FROM customers c LEFT JOIN customers p ON p.id = c.parent"
 
-static void read_row(sqlite3_stmt *row, struct arena *a, struct store_customer *out)
+static int read_row(struct store *s, sqlite3_stmt *row, struct arena *a,
+                    struct store_customer *out)
 {
     *out = (struct store_customer){
         .d = {.id = sql_u64(row, 0),
@@ -28,6 +30,12 @@ static void read_row(sqlite3_stmt *row, struct arena *a, struct store_customer *
     };
     if (out->d.state != ACCOUNT_ACTIVE && out->d.until == 0)
         out->d.until = STAMP_NEVER;
+    out->d.preset = sql_bytes(row, 12, a);
+    struct rule_set rules = {0};
+    int rc = store_rules_read(s, STORE_CUSTOMER_RULES, out->d.id, a, &rules);
+    out->d.rules = rules.rules;
+    out->d.rule_count = rules.count;
+    return rc;
 }
 
 int store_customer_find(struct store *s, slice name, uint64_t *id)
@@ -52,15 +60,20 @@ int store_customer_find(struct store *s, slice name, uint64_t *id)
 int store_customer_get(struct store *s, uint64_t id, struct arena *a,
                        struct store_customer *out)
 {
+    struct store_customer found;
     sqlite3_stmt *row;
     int rc = SQL_QUERY(s->db, &row, "SELECT " COLUMNS " WHERE c.id = ?1", SQL_I(id));
     if (rc < 0)
         return rc;
     rc = sql_step(row);
-    if (rc == 1)
-        read_row(row, a, out);
+    if (rc == 0)
+        rc = -ENOENT;
+    else if (rc == 1)
+        rc = read_row(s, row, a, &found);
     sql_end(&row);
-    return rc < 0 ? rc : rc == 0 ? -ENOENT : 0;
+    if (rc == 0)
+        *out = found;
+    return rc;
 }
 
 int store_customer_list(struct store *s, uint64_t after, unsigned limit, struct arena *a,
@@ -73,8 +86,11 @@ int store_customer_list(struct store *s, uint64_t after, unsigned limit, struct 
                        SQL_I(after), SQL_I(limit));
     if (rc < 0)
         return rc;
-    while ((rc = sql_step(row)) == 1)
-        read_row(row, a, &list[count++]);
+    while ((rc = sql_step(row)) == 1) {
+        rc = read_row(s, row, a, &list[count++]);
+        if (rc < 0)
+            break;
+    }
     sql_end(&row);
     if (rc < 0)
         return rc;
@@ -106,10 +122,11 @@ static int insert(struct store *s, struct directory_customer *c, stamp now)
     int rc =
         SQL_RUN(s->db,
                 "INSERT INTO customers (parent, name, language, time_zone, contact, state, "
-                "until, reason, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "until, reason, created, preset)"
+                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 SQL_I0(c->parent), SQL_T(c->name), SQL_T0(c->language), SQL_T0(c->time_zone),
                 SQL_T0(c->contact), SQL_I(c->state), SQL_I0(stored_until(c->state, c->until)),
-                SQL_T0(c->reason), SQL_I(now));
+                SQL_T0(c->reason), SQL_I(now), SQL_T0(c->preset));
     if (rc == 0)
         c->id = (uint64_t)sqlite3_last_insert_rowid(s->db);
     return rc;
@@ -120,10 +137,11 @@ static int update(struct store *s, const struct directory_customer *c)
     int rc =
         SQL_RUN(s->db,
                 "UPDATE customers SET parent = ?1, name = ?2, language = ?3, time_zone = ?4,"
-                " contact = ?5, state = ?6, until = ?7, reason = ?8 WHERE id = ?9",
+                " contact = ?5, state = ?6, until = ?7, reason = ?8, preset = ?9"
+                " WHERE id = ?10",
                 SQL_I0(c->parent), SQL_T(c->name), SQL_T0(c->language), SQL_T0(c->time_zone),
                 SQL_T0(c->contact), SQL_I(c->state), SQL_I0(stored_until(c->state, c->until)),
-                SQL_T0(c->reason), SQL_I(c->id));
+                SQL_T0(c->reason), SQL_T0(c->preset), SQL_I(c->id));
     if (rc == 0 && sqlite3_changes(s->db) == 0)
         rc = -ENOENT;
     return rc;
@@ -134,6 +152,8 @@ int store_customer_put(struct store *s, struct directory_customer *c, stamp now)
     int rc = check_parents(s, c->id, c->parent);
     if (rc == 0)
         rc = c->id == 0 ? insert(s, c, now) : update(s, c);
+    if (rc == 0)
+        rc = store_rules_write(s, STORE_CUSTOMER_RULES, c->id, c->rules, c->rule_count);
     if (rc < 0)
         return rc;
     directory_put_customer(&s->fields, store_next_version(s), c);

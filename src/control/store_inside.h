@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "control/sql.h"
 #include "control/store.h"
+#include "model/limits.h"
 
 #include <pthread.h>
 
@@ -23,5 +24,13 @@ uint64_t store_next_version(struct store *s) NONNULL(1);
 /* Puts s->fields into the outbox under that version. */
 int store_outbox_put(struct store *s, uint64_t customer, uint64_t account,
                      uint64_t credential) MUST_USE NONNULL(1);
+
+enum store_rules { STORE_CUSTOMER_RULES, STORE_ACCOUNT_RULES };
+/* The owner's rules, in the arena. -EBADMSG: one cannot be read. */
+int store_rules_read(struct store *s, enum store_rules whose, uint64_t owner, struct arena *a,
+                     struct rule_set *out) MUST_USE NONNULL(1, 4, 5);
+/* Puts these in place of the owner's. */
+int store_rules_write(struct store *s, enum store_rules whose, uint64_t owner,
+                      const struct rule *rules, size_t count) MUST_USE NONNULL(1);
 
 #endif

@@ -136,16 +136,11 @@ bool directory_by_uid(const struct directory *d, uint32_t uid, stamp now, struct
 bool directory_may_act_for(const struct directory *d, uint64_t credential, uint64_t account)
     NONNULL(1);
 
-/* The limits of a transaction of this account, in the arena: how many; 0, too, when there is no
- * such account. They are
- *   the rules of the account's preset, or of its customer's when it has none of its own,
- *   the rules for the whole customer of the customer's preset in any case,
- *   the account's own rules, in place of the preset's of the same scope, unit and window,
- *   the customer's own rules, in place of its preset's and of any preset's for the whole
- *   customer; besides those of the account: the stricter decides.
- * The entity is the account's, customer's or credential's id; 0 for a message, a sender domain
- * and a host, which the caller knows. Without a credential (0) its rules are left out. The
- * period's start and credit are the caller's to fill in. */
+/* The limits of a transaction of this account (model/limits), in the arena: how many; 0, too,
+ * when there is no such account. Their entity is the account's, customer's or credential's id;
+ * 0 for a message, and for a sender domain or a host, which only the caller knows. Without a
+ * credential (0) its rules are left out. A period's start and credit are the caller's to fill
+ * in. */
 size_t directory_limits(const struct directory *d, uint64_t account, uint64_t credential,
                         struct arena *a, const struct limit **out) NONNULL(1, 4, 5);
 

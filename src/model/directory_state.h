@@ -5,6 +5,7 @@
 
 #include "base/map.h"
 #include "model/directory_codec.h"
+#include "model/limits.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,11 +19,6 @@ struct directory_state {
     /* Address credentials with each prefix length, so that a lookup tries only those. */
     uint32_t prefixes[2][129];
     bool is_restating;
-};
-
-struct rule_set {
-    const struct rule *rules;
-    size_t count;
 };
 
 struct directory {

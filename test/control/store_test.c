@@ -236,6 +236,83 @@ static void rows_come_back(void **state)
     assert_int_equal(-ENOENT, store_account_find(f->store, SLICE("' OR 1=1 --"), &id));
 }
 
+static void assert_rule(const char *want, const struct rule *got)
+{
+    struct buf line = BUF_INIT;
+    rule_format(got, &line);
+    assert_text(want, buf_slice(&line));
+    buf_fini(&line);
+}
+
+static void rules_come_back(void **state)
+{
+    struct fixture *f = *state;
+    static const struct rule rules[] = {
+        {RULE_ACCOUNT, RULE_RECIPIENTS, 1000, SPAN_DAY, true, RULE_DEFER, 0},
+        {RULE_ACCOUNT, RULE_BYTES, 90000000, RULE_PERIOD, false, RULE_SUSPEND, 0},
+        {RULE_CUSTOMER, RULE_MESSAGES, 5, SPAN_HOUR, false, RULE_LOCK, SPAN_DAY},
+    };
+    uint64_t one, anna;
+    struct store_customer c;
+    struct store_account a;
+    struct store_account *list;
+    const struct limit *limits;
+    assert_int_equal(0, add_customer(f, "One", 0, &one));
+    assert_int_equal(0, add_account(f, one, "anna", &anna));
+    assert_int_equal(0, store_account_get(f->store, anna, &f->arena, &a));
+    assert_int_equal(0, a.d.preset.len + a.d.rule_count);
+    assert_int_equal(0, store_begin(f->store));
+    a.d.preset = SLICE("presumed-hijack");
+    a.d.rules = rules;
+    a.d.rule_count = 2;
+    assert_int_equal(0, end(f, store_account_put(f->store, &a.d, noon)));
+    assert_int_equal(0, store_customer_get(f->store, one, &f->arena, &c));
+    assert_int_equal(0, store_begin(f->store));
+    c.d.preset = SLICE("relay-plan");
+    c.d.rules = &rules[2];
+    c.d.rule_count = 1;
+    assert_int_equal(0, end(f, store_customer_put(f->store, &c.d, noon)));
+
+    crash(f);
+    assert_int_equal(0, store_customer_get(f->store, one, &f->arena, &c));
+    assert_text("relay-plan", c.d.preset);
+    assert_int_equal(1, c.d.rule_count);
+    assert_rule("customer messages 5/1h lock 1d", &c.d.rules[0]);
+    assert_int_equal(1, store_account_list(f->store, 0, 0, 5, &f->arena, &list));
+    assert_text("presumed-hijack", list[0].d.preset);
+    assert_int_equal(2, list[0].d.rule_count);
+    assert_rule("account recipients 1000/1d attempts defer", &list[0].d.rules[0]);
+    assert_rule("account bytes 90MB/month suspend", &list[0].d.rules[1]);
+    assert_int_equal(5, directory_limits(f->directory, anna, 1, &f->arena, &limits));
+    assert_int_equal(one, limits[4].entity);
+
+    assert_int_equal(0, store_begin(f->store));
+    assert_int_equal(0, end(f, store_account_remove(f->store, anna)));
+    assert_int_equal(0, store_begin(f->store));
+    assert_int_equal(0, end(f, store_customer_remove(f->store, one)));
+}
+
+/* A database of the first version, with what was in it. */
+static void first_schema_gets_rules(void **state)
+{
+    struct fixture *f = *state;
+    struct store_customer c;
+    sqlite3 *db;
+    store_close(&f->store);
+    assert_int_equal(0, unlink(f->path));
+    assert_int_equal(SQLITE_OK, sqlite3_open(f->path, &db));
+    assert_int_equal(0, schema_migrate(db, schema_steps, 1));
+    assert_int_equal(0,
+                     sql_script(db, "INSERT INTO customers (name, created) VALUES ('Old', 1);"
+                                    "UPDATE meta SET version = 1"));
+    sqlite3_close(db);
+    open_store(f);
+    assert_int_equal(schema_step_count, user_version(f));
+    assert_int_equal(0, store_customer_get(f->store, 1, &f->arena, &c));
+    assert_text("Old", c.d.name);
+    assert_int_equal(0, c.d.preset.len + c.d.rule_count);
+}
+
 static void names_are_unique(void **state)
 {
     struct fixture *f = *state;
@@ -495,6 +572,8 @@ int main(void)
         TEST(no_database_is_refused),
         cmocka_unit_test(failed_step_leaves_nothing),
         TEST(rows_come_back),
+        TEST(rules_come_back),
+        TEST(first_schema_gets_rules),
         TEST(names_are_unique),
         TEST(resellers_make_no_circle),
         TEST(ids_are_not_given_twice),
