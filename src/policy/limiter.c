@@ -171,8 +171,11 @@ static void blame(struct limit_verdict *v, const struct rule *rule, struct count
         next.free_at = STAMP_NEVER;
     } else {
         uint64_t keep = max - asked;
-        keep = keep > c->held ? keep - c->held : 0;
-        next.free_at = window_free_at(&c->window, c->length, now, keep);
+        next.is_after_held = c->held > keep;
+        if (next.is_after_held)
+            next.free_at = window_lapse(c->length, now);
+        else
+            next.free_at = window_free_at(&c->window, c->length, now, keep - c->held);
     }
     if (is_first || next.free_at > v->free_at)
         *v = next;

@@ -39,7 +39,9 @@ struct limit_verdict {
     uint64_t max;  /* with the credit */
     stamp free_at; /* from then on the same is accepted, if nothing is tried before and held use
                     * is kept; STAMP_NEVER: never in this period or message */
-    bool never_fits; /* asked > max: at most max at a time */
+    bool is_after_held; /* held use alone leaves no room: free_at is as if it were committed
+                         * now, and moves on until it is */
+    bool never_fits;    /* asked > max: at most max at a time */
 };
 
 struct limiter_hold;

@@ -23,6 +23,11 @@ static stamp lapses_at(span length, int64_t cell)
     return (cell + 1) * cell_span(length) + length;
 }
 
+stamp window_lapse(span length, stamp at)
+{
+    return lapses_at(length, cell_of(length, at));
+}
+
 static unsigned varint_put(uint8_t *out, uint64_t value)
 {
     unsigned n = 0;

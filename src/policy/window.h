@@ -33,6 +33,8 @@ uint64_t window_used(struct window *w, span length, stamp now) NONNULL(1);
 /* The first moment >= now at which at most `keep` counts, if nothing is added before;
  * now when it does already. */
 stamp window_free_at(const struct window *w, span length, stamp now, uint64_t keep) NONNULL(1);
+/* When what is used at `at` counts no more. */
+stamp window_lapse(span length, stamp at);
 
 /* For snapshots. */
 void window_save(const struct window *w, struct buf *out) NONNULL(1, 2);
