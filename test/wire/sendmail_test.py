@@ -1,0 +1,222 @@
+"""sendmail at the local door: whoever runs it is accounted, whatever it is told."""
+import concurrent.futures
+import os
+import pwd
+import shutil
+import subprocess
+
+from harness import BUILD, LOGIN, crlf, sample, wait_for, without_trace
+
+NOPERM, TEMPFAIL, DATAERR = 77, 75, 65
+TO = "bo@example.net"
+# Accounts of three local users; nobody's is mapped in no test.
+SITES = {"root": LOGIN, "daemon": "shop@example.com"}
+
+
+def uid(user):
+    return pwd.getpwnam(user).pw_uid
+
+
+def as_user(user, command):
+    """The command as that user runs it; the tests run as root."""
+    if uid(user) == os.getuid():
+        return command
+    entry = pwd.getpwnam(user)
+    return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups", *command]
+
+
+class Host:
+    """A web host: utpostd, its sendmail where every user can run it, a credential per user."""
+
+    def __init__(self, case, sections=None, users=tuple(SITES)):
+        self.server = case.utpost(sections=sections, account=False)
+        self.path = case.dir / "sendmail"
+        shutil.copy(BUILD / "sendmail", self.path)
+        self.path.chmod(0o755)
+        for user in users:
+            self.server.add_account(SITES[user], None)
+            self.server.cli("credential", "add", SITES[user], "--uid", uid(user))
+            wait_for(f"the credential of {user}", lambda: b"250 2.1.0" in self.run(
+                user, "-bs", stdin=b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nQUIT\r\n").stdout)
+
+    def run(self, user, *args, stdin=b"", env=None):
+        command = as_user(user, [str(self.path), "--config", str(self.server.conf), *args])
+        return subprocess.run(command, input=stdin, capture_output=True, timeout=120, cwd="/",
+                              env={**os.environ, **(env or {})})
+
+    def send(self, user, *args, stdin, env=None):
+        done = self.run(user, *args, stdin=stdin, env=env)
+        assert done.returncode == 0 and not done.stderr, done
+
+    def php(self, user, call, options="-t -i"):
+        """PHP's mail() with that sendmail; what it returned."""
+        path = f"{self.path} --config {self.server.conf} {options}"
+        done = subprocess.run(as_user(user, ["php", "-d", f"sendmail_path={path}", "-r",
+                                             f"echo var_export({call}, true);"]),
+                              capture_output=True, timeout=60, cwd="/")
+        return done.stdout.decode().strip(), done.stderr.decode()
+
+    def accounts(self, count):
+        """The logins of the accounts of the messages in the queue, in the order of their ids."""
+        def there():
+            messages = self.server.ask("queue", "list")["messages"]
+            return messages if len(messages) == count else None
+        messages = wait_for(f"{count} queued messages", there)
+        logins = {a["id"]: a["login"] for a in self.server.ask("account", "list")["accounts"]}
+        return [logins[self.server.ask("queue", "show", m["id"])["account"]]
+                for m in sorted(messages, key=lambda m: m["id"])]
+
+
+HELD = {"delivery": {"hold": "yes"}}
+
+
+def test_as_it_is(case):
+    """LF input with 8 bits, long lines and lone dots arrives byte for byte."""
+    host = Host(case, users=("root",))
+    message = sample(body="å" * 2000 + "\n.\n..\n" + "x" * 20000 + "\n.x\n")
+    for stdin in (message, crlf(message)):
+        host.send("root", "-oi", "-f", LOGIN, TO, stdin=stdin)
+    for got in host.server.captured(2):
+        assert got.startswith(b"Return-Path: <" + LOGIN.encode() + b">\n"), got[:200]
+        assert without_trace(got) == message, without_trace(got)
+
+
+def test_lone_dot_ends(case):
+    host = Host(case, users=("root",))
+    host.send("root", TO, stdin=sample(body="one\n.\ntwo\n"))
+    assert host.server.captured()[0].endswith(b"\n\none\n")
+
+
+def test_recipients_from_the_header(case):
+    host = Host(case, users=("root",))
+    host.send("root", "-t", "-i", stdin=b"From: anna@example.com\nTo: Bo <bo@example.net>,\n cy@example.net\n"
+              b"Bcc: di@example.net, hidden@example.net\nSubject: x\n\ntext\n")
+    got = host.server.captured()[0]
+    for name in (b"bo", b"cy", b"di", b"hidden"):
+        assert b"Delivered-To: " + name + b"@example.net\n" in got, got
+    message = without_trace(got.replace(b"Delivered-To", b"X-Original-To"))
+    assert b"Bcc" not in got and b"hidden" not in message, got
+    assert message.endswith(b"\n\ntext\n") and b"Message-ID:" in got and b"Date:" in got
+
+
+def test_php_mail_of_two_users(case):
+    host = Host(case, HELD)
+    call = f"mail('{TO}', 'subject', \"one\\n.\\ntwo\", 'From: info@example.com')"
+    for user in ("root", "daemon", "root"):
+        result, errors = host.php(user, call)
+        assert result == "true" and not errors, (result, errors)
+    assert host.accounts(3) == [SITES["root"], SITES["daemon"], SITES["root"]]
+
+
+def test_php_mail_of_a_stranger(case):
+    host = Host(case, HELD)
+    result, errors = host.php("nobody", f"mail('{TO}', 'subject', 'text', 'From: {LOGIN}')")
+    assert result == "false" and "no account" in errors, (result, errors)
+    done = host.run("nobody", TO, stdin=sample())
+    assert done.returncode == NOPERM and b"uid credential" in done.stderr, done
+    assert not host.server.ask("queue", "list")["messages"]
+
+
+def test_nothing_said_changes_who_is_accounted(case):
+    host = Host(case, HELD)
+    forged = {"USER": "root", "LOGNAME": "root", "HOME": "/root", "SUDO_UID": "0",
+              "REMOTE_USER": LOGIN, "UTPOST_ACCOUNT": LOGIN}
+    header = f"From: {LOGIN}\nSender: {LOGIN}\nX-Authenticated-Sender: {LOGIN}\nX-PHP-Originating-Script: 0:x\n"
+    for args in (["-f", LOGIN], [f"-r{LOGIN}"], ["-f", "root"], ["-F", LOGIN]):
+        host.send("daemon", *args, TO, stdin=header.encode() + b"\ntext\n", env=forged)
+    session = (f"EHLO root\r\nMAIL FROM:<{LOGIN}> AUTH={LOGIN}\r\nRCPT TO:<{TO}>\r\nDATA\r\n"
+               f"{header}\n\ntext\n.\nQUIT\n").replace("\r", "").replace("\n", "\r\n").encode()
+    done = host.run("daemon", "-bs", stdin=session, env=forged)
+    assert b"Queued as" in done.stdout, done
+    assert host.accounts(5) == [SITES["daemon"]] * 5
+    # to act for another account takes more than naming it
+    done = host.run("daemon", "-bs", stdin=b"EHLO root\r\nAUTH EXTERNAL YW5uYUBleGFtcGxlLmNvbQ==\r\nQUIT\r\n")
+    assert b"535 5.7.8" in done.stdout, done
+
+
+def test_a_locked_account(case):
+    host = Host(case, users=("root",))
+    host.server.cli("account", "lock", LOGIN, "--reason", "spam from /var/www/contact.php")
+
+    def refused():
+        done = host.run("root", TO, stdin=sample())
+        return done.returncode and done
+    done = wait_for("the lock", refused)
+    assert done.returncode == NOPERM and b"/var/www/contact.php" in done.stderr, done
+    host.server.cli("account", "lock", LOGIN, "--for", "1h")
+    done = wait_for("the lock for an hour",
+                    lambda: (d := host.run("root", TO, stdin=sample())).returncode == TEMPFAIL and d)
+    assert b"locked until" in done.stderr, done
+
+
+def test_sender_rights(case):
+    host = Host(case, users=())
+    host.server.add_account(LOGIN, None, "example", "--senders", "domains", "--sender", "example.com")
+    host.server.cli("credential", "add", LOGIN, "--uid", os.getuid())
+
+    def sent(*args):
+        return host.run("root", *args, TO, stdin=sample(sender=LOGIN))
+    wait_for("the credential", lambda: sent().returncode == 0)
+    done = sent("-f", "eve@example.org")
+    assert done.returncode == NOPERM and b"eve@example.org" in done.stderr, done
+    done = host.run("root", "-f", LOGIN, TO, stdin=sample(sender="eve@example.org"))
+    assert done.returncode == NOPERM and b"eve@example.org" in done.stderr, done
+
+
+def test_refused_content(case):
+    host = Host(case, users=("root",))
+    done = host.run("root", TO, stdin=b"From: a@example.com\nFrom: b@example.com\n\nx\n")
+    assert done.returncode == DATAERR and b"more than one From" in done.stderr, done
+
+
+def test_as_cron_writes(case):
+    host = Host(case, users=("root",))
+    host.send("root", "-i", "-FCronDaemon", "-B8BITMIME", "-oem", "root", stdin=(
+        b"From: root (Cron Daemon)\nTo: root\nSubject: Cron <root@web> backup\nMIME-Version: 1.0\n"
+        b"Content-Type: text/plain; charset=UTF-8\nAuto-Submitted: auto-generated\n\ndone\n"))
+    got = host.server.captured()[0]
+    assert b"Return-Path: <root@out.example.com>\n" in got, got
+    assert b"From: root@out.example.com (Cron Daemon)\nTo: root@out.example.com\n" in got, got
+
+
+def test_large_message(case):
+    """Through sendmail's temporary file and the service's file for large bodies."""
+    host = Host(case, users=("root",))
+    message = sample("large", body="".join(f".{i:>60}\n" for i in range(80_000)))
+    host.send("root", "-i", "-f", LOGIN, TO, stdin=message)
+    assert without_trace(host.server.captured()[0]) == message
+
+
+def test_a_hundred_at_once(case):
+    """More than may be signed in at once: each waits for its turn, none is lost or refused."""
+    host = Host(case, {"submission": {"max-sessions-per-account": "10"}})
+
+    def one(i):
+        user = ("root", "daemon")[i % 2]
+        return host.run(user, "-t", "-i", stdin=sample(f"number {i}"))
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        done = list(pool.map(one, range(100)))
+    assert [d.returncode for d in done] == [0] * 100, [d for d in done if d.returncode]
+    got = host.server.captured(100, 60)
+    assert sorted(without_trace(m) for m in got) == sorted(sample(f"number {i}") for i in range(100))
+
+
+def test_over_a_restart(case):
+    """PHP never tries again: while the service restarts, sendmail does."""
+    host = Host(case, users=("root",))
+    host.server.stop()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(host.run, "root", "-i", TO, stdin=sample())
+        host.server.start()
+        done = sending.result(60)
+    assert done.returncode == 0, done
+    host.server.captured()
+
+
+def test_service_is_away(case):
+    host = Host(case, users=("root",))
+    host.server.stop()
+    done = host.run("root", TO, stdin=sample())
+    assert done.returncode == TEMPFAIL and b"is utpostd running?" in done.stderr, done
+    done = host.run("root", "-bs", stdin=b"QUIT\r\n")
+    assert done.returncode == TEMPFAIL and done.stdout.startswith(b"421 "), done
