@@ -14,7 +14,7 @@ enum { JOB_THREADS = 4, JOBS_WAITING = 64 };
 
 static const char SMTPD_JOURNAL[] = "journal/smtpd";
 static const char DELIVERY_JOURNAL[] = "journal/delivery";
-static const char *const DELIVERY_READERS[] = {KEEPER_PATH};
+static const char *const DELIVERY_READERS[] = {KEEPER_PATH, "snapshot/control/ledger"};
 
 static const span TICK = SPAN_SECOND;
 static const span DRAIN = 25 * SPAN_SECOND;
@@ -271,6 +271,8 @@ static int restore(struct delivery *d)
                 .node = (uint16_t)role->conf->server.node,
                 .self = ID_DELIVERY,
                 .watermark = &role->pages->watermark[ROLE_DELIVERY],
+                .wake = &role->wake[ROLE_CONTROL],
+                .wake_count = 1,
                 .segment_bytes = role->conf->journal.segment,
                 .linger = role->conf->journal.linger,
                 .readers = DELIVERY_READERS,

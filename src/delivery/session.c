@@ -148,6 +148,7 @@ static void on_verdict(struct session *s, const struct relay_effect *e)
 static void finish_message(struct session *s)
 {
     struct courier *c = s->site->courier;
+    slip_set_tls(s->slip, slice_of(s->tls));
     courier_hand_in(c, s->slip, &s->letter, slice_of(s->remote));
     s->slip = NULL;
     queue_put_back(c->queue, s->parcel, s->back, s->back_count);
@@ -370,12 +371,22 @@ static void on_connect(void *ctx, int err)
     step(s);
 }
 
+static void note_tls(struct session *s)
+{
+    struct arena a = ARENA_INIT;
+    slice text = stream_tls_text(s->stream, &a);
+    snprintf(s->tls, sizeof(s->tls), "%.*s", SLICE_ARG(text));
+    arena_fini(&a);
+}
+
 static void on_tls(void *ctx, int err)
 {
     struct session *s = ctx;
     relay_tls_started(s->relay, err);
-    if (err == 0)
+    if (err == 0) {
+        note_tls(s);
         stream_resume(s->stream);
+    }
     step(s);
 }
 

@@ -10,6 +10,8 @@
 #include "delivery/site.h"
 #include "net/stream.h"
 
+enum { SESSION_TLS_MAX = 80 };
+
 struct session {
     struct list node; /* in its site */
     struct list idle; /* in its site's idle ones */
@@ -28,6 +30,7 @@ struct session {
     unsigned round;   /* the site's, when it was opened */
     unsigned messages;
     char remote[SITE_REMOTE_MAX + 1];
+    char tls[SESSION_TLS_MAX + 1]; /* version and cipher; empty: in plain text */
 
     /* in hand */
     struct parcel *parcel;

@@ -17,6 +17,7 @@ struct slip {
     struct loop_task task;
     struct buf groups;
     struct buf fields;
+    slice tls; /* borrowed until it is handed in */
     bool has_failed;
     stamp moment; /* 0: not asked for yet */
 };
@@ -119,6 +120,7 @@ static void slip_drop(struct slip *p)
     buf_clear(&p->groups);
     buf_clear(&p->fields);
     p->has_failed = false;
+    p->tls = (slice){0};
     p->moment = 0;
     list_push(&s->spare, &p->node);
     s->spare_count++;
@@ -130,6 +132,11 @@ void slip_add(struct slip *p, const struct settled *r)
     INVARIANT(p->groups.error == 0); /* small, and bounded by recipients per transaction */
     if (r->kind == OUTCOME_FAILED || r->kind == OUTCOME_EXPIRED)
         p->has_failed = true;
+}
+
+void slip_set_tls(struct slip *p, slice tls)
+{
+    p->tls = tls;
 }
 
 stamp slip_moment(struct slip *p, stamp now)
@@ -259,7 +266,10 @@ void slip_hand_in(struct slip *p, const struct settlement *head,
         slip_drop(p);
         return;
     }
-    settlement_put(&p->fields, head);
+    struct settlement with_tls = *head;
+    with_tls.tls = p->tls;
+    p->tls = (slice){0};
+    settlement_put(&p->fields, &with_tls);
     buf_append(&p->fields, buf_slice(&p->groups));
     INVARIANT(p->fields.error == 0);
     p->entry = (struct journal_entry){

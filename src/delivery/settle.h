@@ -38,6 +38,8 @@ void slip_add(struct slip *p, const struct settled *r) NONNULL(1, 2);
  * share it, so that those who are tried again are tried again together. */
 stamp slip_moment(struct slip *p, stamp now) NONNULL(1);
 /* Has a recipient failed for good, so that the report's facts of the message are needed? */
+/* What encrypted the connection; borrowed until the slip is handed in. */
+void slip_set_tls(struct slip *p, slice tls) NONNULL(1);
 bool slip_has_failed(const struct slip *p) NONNULL(1);
 /* Hands it in; the slip is settle's. `message` is the header of the message's record (customer,
  * account, credential, session). A slip without outcomes is dropped. */

@@ -13,6 +13,7 @@ void settlement_put(struct buf *fields, const struct settlement *s)
 {
     record_put_u64(fields, TAG_ID, s->id);
     put_text(fields, TAG_REMOTE, s->remote);
+    put_text(fields, TAG_TLS, s->tls);
     buf_append(fields, s->reporting);
 }
 
@@ -55,6 +56,8 @@ int settlement_read(slice *fields, struct settlement *out)
             s.id = f.number;
         else if (f.tag == TAG_REMOTE)
             s.remote = f.value;
+        else if (f.tag == TAG_TLS)
+            s.tls = f.value;
         else if (!reporting.ptr)
             reporting.ptr = before.ptr;
         before = rest;

@@ -1,12 +1,12 @@
 /* settlement: the OUTCOME record: what became of recipients of one message in one attempt.
  *
- * The fields of a record are those of the message (TAG_ID, TAG_REMOTE, and, when a recipient
- * failed for good, what a report needs of the message's own record, which may be deleted:
- * TAG_REVERSE_PATH, TAG_ENVID, TAG_RET, TAG_MESSAGE_ID, TAG_ORIGIN_STAMP), then one group per
- * recipient. A group begins with TAG_RECIPIENT_INDEX and has TAG_OUTCOME, TAG_ATTEMPT,
- * TAG_STAGE, TAG_CODE, TAG_ENHANCED, TAG_REPLY; for a retry TAG_NEXT_ATTEMPT; for FAILED and
- * EXPIRED at its end TAG_RECIPIENT, TAG_RECIPIENT_NOTIFY and TAG_RECIPIENT_ORCPT. Unknown tags
- * are passed over. Applying a record twice is harmless. */
+ * The fields of a record are those of the message (TAG_ID, TAG_REMOTE, TAG_TLS, and, when a
+ * recipient failed for good, what a report needs of the message's own record, which may be
+ * deleted: TAG_REVERSE_PATH, TAG_ENVID, TAG_RET, TAG_MESSAGE_ID, TAG_ORIGIN_STAMP), then one
+ * group per recipient. A group begins with TAG_RECIPIENT_INDEX and has TAG_OUTCOME,
+ * TAG_ATTEMPT, TAG_STAGE, TAG_CODE, TAG_ENHANCED, TAG_REPLY; for a retry TAG_NEXT_ATTEMPT; for
+ * FAILED and EXPIRED at its end TAG_RECIPIENT, TAG_RECIPIENT_NOTIFY and TAG_RECIPIENT_ORCPT.
+ * Unknown tags are passed over. Applying a record twice is harmless. */
 #ifndef DELIVERY_SETTLEMENT_H
 #define DELIVERY_SETTLEMENT_H
 
@@ -33,6 +33,7 @@ struct settlement {
     slice remote;
     slice reporting; /* fields of the message for a report, or empty */
     stamp at;        /* the record's; not in the fields */
+    slice tls;       /* of the connection; empty: none */
 };
 
 void settlement_put(struct buf *fields, const struct settlement *s) NONNULL(1, 2);

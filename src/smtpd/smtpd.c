@@ -63,7 +63,7 @@ static int open_large(struct env *env)
 
 static int open_journal(struct smtpd *d)
 {
-    static const char *const readers[] = {"snapshot/delivery/queue"};
+    static const char *const readers[] = {"snapshot/delivery/queue", "snapshot/control/ledger"};
     struct role *role = d->role;
     const struct conf *c = role->conf;
     const int wake[] = {role->wake[ROLE_DELIVERY], role->wake[ROLE_CONTROL]};
