@@ -9,6 +9,7 @@
 #define CONTROL_API_H
 
 #include "base/env.h"
+#include "control/projector.h"
 #include "control/store.h"
 #include "net/role.h"
 
@@ -22,6 +23,9 @@ struct api_config {
     struct env *env;
     struct shared_pages *pages;
     const struct conf *conf; /* copied */
+    /* NULL: there is none, and what needs it is refused. */
+    struct ledger *ledger;
+    const struct projector *projector;
     bool has_group;
     gid_t group; /* whose members may use it */
 };

@@ -1,6 +1,7 @@
 #include "control/api_request.h"
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "control/names.h"
 
 #include <errno.h>
@@ -173,6 +174,19 @@ slice api_query(struct api_request *r, const char *name)
     return value ? unescape(&r->arena, slice_of(value), true) : (slice){0};
 }
 
+bool api_find_account(struct api_request *r, slice login, uint64_t *id)
+{
+    store_lock(r->api->config.store);
+    int rc = store_account_find(r->api->config.store, login, id);
+    store_unlock(r->api->config.store);
+    if (rc == -ENOENT)
+        api_error(r, 404, "no-such-account", "Accounts are listed by: utpost account list",
+                  "There is no account \"%.*s\".", SLICE_ARG(slice_to(login, 255)));
+    else if (rc < 0)
+        api_fail(r, rc);
+    return rc == 0;
+}
+
 bool api_take_page(struct api_request *r, uint64_t *after, unsigned *limit)
 {
     slice a = api_query(r, "after");
@@ -227,6 +241,22 @@ void api_rollback(struct api_request *r)
 json_t *api_text(slice s)
 {
     return s.len > 0 ? json_stringn(s.ptr, s.len) : json_null();
+}
+
+json_t *api_foreign(slice s)
+{
+    struct buf clean = BUF_INIT;
+    json_t *text = api_text(s);
+    if (text)
+        return text;
+    while (s.len > 0) {
+        size_t n = utf8_sequence(s);
+        buf_append(&clean, n ? slice_to(s, n) : SLICE("?"));
+        s = slice_from(s, n ? n : 1);
+    }
+    text = api_text(buf_slice(&clean));
+    buf_fini(&clean);
+    return text ? text : json_null();
 }
 
 json_t *api_stamp(stamp at)
@@ -290,6 +320,11 @@ static const struct api_route routes[] = {
     {"DELETE", "/v1/credentials/*", api_credential_remove},
     {"GET", "/v1/queue", api_queue_list},
     {"GET", "/v1/queue/*", api_queue_show},
+    {"GET", "/v1/messages", api_messages_list},
+    {"GET", "/v1/trace", api_trace},
+    {"GET", "/v1/accounts/*/usage", api_usage},
+    {"GET", "/v1/accounts/*/errors", api_errors},
+    {"POST", "/v1/erase", api_erase},
     {"GET", "/v1/status", api_status},
     {"GET", "/v1/config", api_config_show},
 };

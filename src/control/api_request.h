@@ -96,6 +96,16 @@ api_handler api_accounts_list, api_accounts_add, api_account_show, api_account_c
     api_account_remove, api_account_lock, api_account_unlock;
 api_handler api_credentials_list, api_credentials_add, api_credential_remove;
 api_handler api_queue_list, api_queue_show, api_status, api_config_show;
+api_handler api_trace, api_messages_list, api_usage, api_errors, api_erase;
+
+/* Asks another role over its query socket: the answer, or NULL with -errno in *rc. Takes over
+ * the question. */
+json_t *api_ask(struct api_request *r, const char *role, json_t *question, span timeout,
+                int *rc) NONNULL(1, 2, 5);
+/* The account of that login, or of that id. False, with an answer, when there is none. */
+bool api_find_account(struct api_request *r, slice login, uint64_t *id) MUST_USE NONNULL(1, 3);
+/* A text of others as JSON: what is not UTF-8 in it becomes '?'. null when empty. */
+json_t *api_foreign(slice s);
 
 /* The settings of a configuration, and their end. */
 void api_settings_init(struct api_settings *s, const struct conf *conf) NONNULL(1, 2);

@@ -99,9 +99,8 @@ void api_config_show(struct api_request *r)
     api_answer(r, 200, config);
 }
 
-/* Asks a role; its answer, or NULL with -errno in *rc. Takes over the question. */
-static json_t *ask(struct api_request *r, const char *role, json_t *question, span timeout,
-                   int *rc)
+json_t *api_ask(struct api_request *r, const char *role, json_t *question, span timeout,
+                int *rc)
 {
     struct buf answer = BUF_INIT;
     char *text = json_dumps(question, JSON_COMPACT);
@@ -127,7 +126,7 @@ static json_t *ask_delivery(struct api_request *r, json_t *question, unsigned st
                             const char *code, const char *hint)
 {
     int rc;
-    json_t *answer = ask(r, "delivery", question, ASK_TIMEOUT, &rc);
+    json_t *answer = api_ask(r, "delivery", question, ASK_TIMEOUT, &rc);
     if (!answer) {
         api_error(r, 503, "delivery-not-reachable", "See: utpost status",
                   "The delivery role does not answer: %s.", strerror(-rc));
@@ -148,16 +147,10 @@ static bool take_account(struct api_request *r, json_t *question)
     uint64_t id = 0;
     if (login.len == 0)
         return true;
-    store_lock(r->api->config.store);
-    int rc = store_account_find(r->api->config.store, login, &id);
-    store_unlock(r->api->config.store);
-    if (rc == -ENOENT)
-        api_error(r, 404, "no-such-account", "Accounts are listed by: utpost account list",
-                  "There is no account \"%.*s\".", SLICE_ARG(slice_to(login, 255)));
-    else if (rc < 0)
-        api_fail(r, rc);
+    if (!api_find_account(r, login, &id))
+        return false;
     json_object_set_new(question, "account", json_integer((json_int_t)id));
-    return rc == 0;
+    return true;
 }
 
 static bool take_state(struct api_request *r, json_t *question)
@@ -244,8 +237,8 @@ static json_t *role_status(struct api_request *r, enum role_kind kind)
     json_t *answer = NULL;
     int rc = 0;
     if (kind != ROLE_CONTROL)
-        answer = ask(r, role_name(kind), json_pack("{s:s}", "question", "status"),
-                     STATUS_TIMEOUT, &rc);
+        answer = api_ask(r, role_name(kind), json_pack("{s:s}", "question", "status"),
+                         STATUS_TIMEOUT, &rc);
     return json_pack("{s:I, s:b, s:o}", "starts", number(&s->started[kind]), "answers", rc == 0,
                      "says", answer ? answer : json_null());
 }

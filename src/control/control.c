@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "control/api.h"
+#include "control/projector.h"
 #include "control/publish.h"
 
 #include <errno.h>
@@ -22,6 +23,8 @@ struct control {
     struct store *store;
     struct publish publish;
     struct api *api;
+    struct ledger *ledger;
+    struct projector *projector;
     struct timer numbers;
     struct timer retry;
     struct timer sweep;
@@ -136,6 +139,33 @@ static int open_publish(struct control *c)
     return rc;
 }
 
+/* Without a ledger the directory serves on: accounts can still be changed and locked. What the
+ * ledger has not read stays in the journals. */
+static void open_ledger(struct control *c)
+{
+    struct role *r = c->role;
+    struct arena a = ARENA_INIT;
+    slice path =
+        arena_printf(&a, "%.*s/control/ledger.db", SLICE_ARG(r->conf->server.state_dir));
+    struct projector_config config = {
+        .env = r->env,
+        .watermark = {[ID_SMTPD] = &r->pages->watermark[ROLE_SMTPD],
+                      [ID_DELIVERY] = &r->pages->watermark[ROLE_DELIVERY]},
+        .loop = r->loop,
+        .wake = r->wake[ROLE_CONTROL],
+    };
+    int rc = ledger_open(&c->ledger, path.ptr);
+    config.ledger = c->ledger;
+    if (rc == 0)
+        rc = projector_new(&c->projector, &config);
+    if (rc < 0) {
+        log_error("ledger-not-kept", LOG_E("error", rc),
+                  LOG_C("effect", "no message log, and the journals grow until it is mended"));
+        ledger_close(&c->ledger);
+    }
+    arena_fini(&a);
+}
+
 static bool find_group(slice name, gid_t *out)
 {
     struct arena a = ARENA_INIT;
@@ -158,6 +188,8 @@ static int open_api(struct control *c)
         .env = r->env,
         .pages = r->pages,
         .conf = r->conf,
+        .ledger = c->ledger,
+        .projector = c->projector,
     };
     config.has_group = find_group(r->conf->api.group, &config.group);
     if (config.listen_fd < 0) {
@@ -198,13 +230,17 @@ int control_run(struct role *role)
         rc = open_store(&c);
     if (rc == 0)
         rc = open_publish(&c);
-    if (rc == 0)
+    if (rc == 0) {
+        open_ledger(&c);
         rc = open_api(&c);
+    }
     if (rc == 0)
         serve(&c);
     else
         c.status = EXIT_FAILURE;
     api_free(&c.api);
+    projector_free(&c.projector);
+    ledger_close(&c.ledger);
     journal_writer_close(&c.publish.writer);
     store_close(&c.store);
     return c.status;

@@ -31,6 +31,7 @@ static const struct path {
     {"snapshot", PARENT, PARENT, 0755},
     {"snapshot/smtpd", ROLE_SMTPD, ROLE_SMTPD, 0750},
     {"snapshot/delivery", ROLE_DELIVERY, ROLE_DELIVERY, 0750},
+    {"snapshot/control", ROLE_CONTROL, ROLE_CONTROL, 0750},
     /* smtpd makes large bodies, delivery reads and removes them: theirs is delivery's group. */
     {"large", ROLE_SMTPD, ROLE_DELIVERY, 02770},
     {"large/tmp", ROLE_SMTPD, ROLE_DELIVERY, 02750},

@@ -56,6 +56,7 @@ static const struct path_rule sandbox_paths[ROLE_COUNT][RULES_MOST] = {
             {"snapshot/smtpd", WRITE},
             {"journal/control", READ},
             {"snapshot/delivery", READ},
+            {"snapshot/control", READ},
         },
     [ROLE_DELIVERY] =
         {
@@ -64,11 +65,13 @@ static const struct path_rule sandbox_paths[ROLE_COUNT][RULES_MOST] = {
             {"large", READ | REMOVE},
             {"journal/smtpd", READ},
             {"journal/control", READ},
+            {"snapshot/control", READ},
         },
     [ROLE_CONTROL] =
         {
             {"control", WRITE},
             {"journal/control", WRITE},
+            {"snapshot/control", WRITE},
             {"journal/smtpd", READ},
             {"journal/delivery", READ},
             {"snapshot", READ},

@@ -1,0 +1,362 @@
+/* /v1/trace, /v1/messages, /v1/accounts/…/usage, /v1/accounts/…/errors, /v1/erase. */
+#include "base/id.h"
+#include "control/api_request.h"
+#include "control/ledger_read.h"
+#include "control/names.h"
+#include "control/story.h"
+
+#include <errno.h>
+
+enum { TRACE_USUAL = 5, TRACE_MOST = 50 };
+#define ASK_TIMEOUT (2 * SPAN_SECOND)
+
+static bool open_reader(struct api_request *r, struct ledger_reader **out)
+{
+    const struct api_config *c = &r->api->config;
+    if (!c->ledger) {
+        api_error(r, 503, "no-ledger", "The log of the control role says why.",
+                  "The ledger could not be opened.");
+        return false;
+    }
+    int rc = ledger_reader_open(out, ledger_path(c->ledger));
+    if (rc < 0)
+        api_fail(r, rc);
+    return rc == 0;
+}
+
+static json_t *id_json(uint64_t id)
+{
+    char text[ID_TEXT_LEN + 1];
+    id_format(id, text);
+    return json_string(text);
+}
+
+/* ?limit= */
+static bool take_limit(struct api_request *r, unsigned usual, unsigned most, unsigned *out)
+{
+    slice text = api_query(r, "limit");
+    uint64_t limit = usual;
+    if (text.len > 0 && (!slice_to_u64(text, &limit) || limit == 0 || limit > most)) {
+        api_error(r, 400, "bad-value",
+                  arena_printf(&r->arena, "A number from 1 to %u.", most).ptr,
+                  "\"limit\" is not right here.");
+        return false;
+    }
+    *out = (unsigned)limit;
+    return true;
+}
+
+/* ?since=: for how long back. */
+static bool take_since(struct api_request *r, span usual, stamp *out)
+{
+    slice text = api_query(r, "since");
+    span length = usual;
+    if (text.len > 0 && !name_parse_span(text, &length)) {
+        api_error(r, 400, "bad-value", "A time such as 30m, 24h, 5d or 2w, back from now.",
+                  "\"since\" is not right here.");
+        return false;
+    }
+    *out = length ? r->now - length : 0;
+    return true;
+}
+
+/* ?account=, 0 when it is not there. */
+static bool take_account(struct api_request *r, uint64_t *out)
+{
+    slice login = api_query(r, "account");
+    *out = 0;
+    return login.len == 0 || api_find_account(r, login, out);
+}
+
+/* ---- trace ---- */
+
+static const char *state_name(uint32_t state)
+{
+    return state == LEDGER_QUEUED ? "queued" : outcome_name((enum outcome_kind)state);
+}
+
+static json_t *attempt_json(const struct ledger_attempt *a)
+{
+    return json_pack(
+        "{s:I, s:o, s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "number", (json_int_t)a->number, "at",
+        api_stamp(a->at), "outcome", outcome_name(a->outcome), "stage", stage_name(a->stage),
+        "code", (int)a->code, "enhanced", api_foreign(a->enhanced), "reply",
+        api_foreign(a->reply), "remote", api_foreign(a->remote), "tls", api_foreign(a->tls));
+}
+
+static json_t *recipient_json(const struct ledger_recipient *to)
+{
+    json_t *tries = json_array();
+    for (size_t i = 0; i < to->try_count; i++)
+        json_array_append_new(tries, attempt_json(&to->tries[i]));
+    return json_pack("{s:o, s:s, s:I, s:o, s:o, s:o}", "address", api_foreign(to->address),
+                     "state", state_name(to->state), "attempts", (json_int_t)to->attempts,
+                     "next", api_stamp(to->next), "waits_because", api_foreign(to->trouble),
+                     "tries", tries);
+}
+
+/* What the list and the trace say of a message alike. */
+static json_t *message_json(const struct ledger_message *m)
+{
+    return json_pack("{s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I,"
+                     " s:I}",
+                     "id", id_json(m->id), "accepted", api_stamp(m->at), "customer",
+                     (json_int_t)m->customer, "account", (json_int_t)m->account, "credential",
+                     (json_int_t)m->credential, "login", api_foreign(m->login), "client",
+                     api_foreign(m->client), "helo", api_foreign(m->helo), "protocol",
+                     api_foreign(m->protocol), "tls", api_foreign(m->tls), "listener",
+                     api_foreign(m->listener), "from", api_foreign(m->reverse_path),
+                     "message_id", api_foreign(m->message_id), "size", (json_int_t)m->octets,
+                     "recipient_count", (json_int_t)m->recipient_count);
+}
+
+static bool is_waiting(const struct ledger_message *m)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (m->recipients[i].state == LEDGER_QUEUED)
+            return true;
+    return false;
+}
+
+static void take_live(struct api_request *r, struct ledger_recipient *to, const json_t *live)
+{
+    const json_t *trouble = json_object_get(live, "trouble");
+    const char *stage = json_string_value(json_object_get(trouble, "stage"));
+    const char *text = json_string_value(json_object_get(trouble, "text"));
+    const char *remote = json_string_value(json_object_get(trouble, "remote"));
+    if (!text || to->attempts > 0)
+        return;
+    to->trouble = arena_printf(&r->arena, "%s (%s%s%s)", text, stage ? stage : "",
+                               remote && remote[0] ? ", " : "", remote ? remote : "");
+}
+
+/* What delivery knows beside its journal: why a recipient waits that was not tried yet. It is
+ * asked on the way and may be away: then the ledger alone speaks. */
+static void ask_delivery(struct api_request *r, struct ledger_message *m)
+{
+    int rc;
+    json_t *answer = api_ask(
+        r, "delivery", json_pack("{s:s, s:o}", "question", "queue-show", "id", id_json(m->id)),
+        ASK_TIMEOUT, &rc);
+    const json_t *list = json_object_get(json_object_get(answer, "message"), "recipients");
+    struct ledger_recipient *own = arena_array(&r->arena, struct ledger_recipient, m->count);
+    size_t at;
+    json_t *live;
+    memcpy(own, m->recipients, m->count * sizeof(*own));
+    m->recipients = own;
+    for (size_t i = 0; i < m->count; i++) {
+        json_array_foreach(list, at, live)
+        {
+            const char *address = json_string_value(json_object_get(live, "address"));
+            if (address && own[i].state == LEDGER_QUEUED &&
+                slice_eq(slice_of(address), own[i].address))
+                take_live(r, &own[i], live);
+        }
+    }
+    json_decref(answer);
+}
+
+static void answer_trace(struct api_request *r, struct ledger_message *found, int count)
+{
+    struct buf text = BUF_INIT;
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++) {
+        struct ledger_message *m = &found[i];
+        json_t *recipients = json_array();
+        if (is_waiting(m))
+            ask_delivery(r, m);
+        for (size_t k = 0; k < m->count; k++)
+            json_array_append_new(recipients, recipient_json(&m->recipients[k]));
+        json_t *message = message_json(m);
+        json_object_set_new(message, "recipients", recipients);
+        json_array_append_new(list, message);
+        if (i > 0)
+            buf_byte(&text, '\n');
+        story_write(&text, m, r->now);
+    }
+    api_answer(r, 200,
+               json_pack("{s:o, s:o}", "messages", list, "text", api_text(buf_slice(&text))));
+    buf_fini(&text);
+}
+
+void api_trace(struct api_request *r)
+{
+    struct ledger_message *found;
+    struct ledger_reader *reader;
+    slice q = slice_trim(api_query(r, "q"));
+    uint64_t account;
+    unsigned limit;
+    if (q.len == 0 || q.len > 1000) {
+        api_error(r, 400, "bad-value", "An id, a Message-ID or an address.",
+                  "\"q\" says what to look for.");
+        return;
+    }
+    if (!take_account(r, &account) || !take_limit(r, TRACE_USUAL, TRACE_MOST, &limit) ||
+        !open_reader(r, &reader))
+        return;
+    int count = ledger_find(reader, q, account, limit, &r->arena, &found);
+    ledger_reader_close(&reader);
+    if (count < 0)
+        api_fail(r, count);
+    else if (count == 0)
+        api_error(r, 404, "not-found",
+                  "Give the id of the 250 answer, the whole Message-ID, or an address as it was"
+                  " given. Refused messages, and those older than [retention] message-log, are"
+                  " not in the log.",
+                  "No message is known by \"%.*s\".", SLICE_ARG(slice_to(q, 255)));
+    else
+        answer_trace(r, found, count);
+}
+
+/* ---- lists ---- */
+
+void api_messages_list(struct api_request *r)
+{
+    struct ledger_line *lines;
+    struct ledger_reader *reader;
+    uint64_t account;
+    uint64_t before = 0;
+    stamp since;
+    unsigned limit;
+    slice after = api_query(r, "after");
+    if (after.len > 0 && !id_parse(after, &before)) {
+        api_error(r, 400, "bad-value", "The \"next\" of the page before.",
+                  "\"after\" is not a queue id.");
+        return;
+    }
+    if (!take_account(r, &account) || !take_since(r, 0, &since) ||
+        !take_limit(r, API_PAGE, API_PAGE_MAX, &limit) || !open_reader(r, &reader))
+        return;
+    int count = ledger_list(reader, account, since, before, limit, &r->arena, &lines);
+    ledger_reader_close(&reader);
+    if (count < 0) {
+        api_fail(r, count);
+        return;
+    }
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++) {
+        json_t *message = message_json(&lines[i].message);
+        json_object_set_new(message, "delivered", json_integer((json_int_t)lines[i].delivered));
+        json_object_set_new(message, "queued", json_integer((json_int_t)lines[i].queued));
+        json_object_set_new(message, "failed", json_integer((json_int_t)lines[i].failed));
+        json_array_append_new(list, message);
+    }
+    bool is_full = count > 0 && (unsigned)count == limit;
+    api_answer(r, 200,
+               json_pack("{s:o, s:o}", "messages", list, "next",
+                         is_full ? id_json(lines[count - 1].message.id) : json_null()));
+}
+
+void api_usage(struct api_request *r)
+{
+    static const struct {
+        const char *name;
+        unsigned seconds;
+        span usual;
+    } periods[] = {
+        {"day", 86400, 31 * SPAN_DAY},
+        {"hour", 3600, 2 * SPAN_DAY},
+        {"minute", 60, 2 * SPAN_HOUR},
+    };
+    struct ledger_usage *use;
+    struct ledger_reader *reader;
+    slice by = api_query(r, "by");
+    uint64_t account;
+    stamp since;
+    unsigned limit;
+    size_t p = 0;
+    while (by.len > 0 && p < COUNT_OF(periods) && !slice_eq(by, slice_of(periods[p].name)))
+        p++;
+    if (p == COUNT_OF(periods)) {
+        api_error(r, 400, "bad-value", "Give day, hour or minute.",
+                  "\"by\" is not right here.");
+        return;
+    }
+    if (!api_find_account(r, r->args[0], &account) ||
+        !take_since(r, periods[p].usual, &since) ||
+        !take_limit(r, API_PAGE_MAX, API_PAGE_MAX, &limit) || !open_reader(r, &reader))
+        return;
+    since -= since % ((span)periods[p].seconds * SPAN_SECOND);
+    int count =
+        ledger_usage(reader, account, periods[p].seconds, since, limit, &r->arena, &use);
+    ledger_reader_close(&reader);
+    if (count < 0) {
+        api_fail(r, count);
+        return;
+    }
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(
+            list, json_pack("{s:o, s:I, s:I, s:I, s:I, s:I}", "start", api_stamp(use[i].start),
+                            "messages", (json_int_t)use[i].messages, "recipients",
+                            (json_int_t)use[i].recipients, "octets", (json_int_t)use[i].octets,
+                            "delivered", (json_int_t)use[i].delivered, "failed",
+                            (json_int_t)use[i].failed));
+    api_answer(r, 200, json_pack("{s:s, s:o}", "by", periods[p].name, "usage", list));
+}
+
+static json_t *error_json(const struct ledger_error *e)
+{
+    const struct ledger_attempt a = {
+        .outcome = e->outcome, .stage = e->stage, .code = e->code, .enhanced = e->enhanced};
+    return json_pack("{s:o, s:o, s:o, s:I, s:o, s:s, s:i, s:o, s:o, s:o, s:s}", "address",
+                     api_foreign(e->address), "first", api_stamp(e->first), "last",
+                     api_stamp(e->last), "count", (json_int_t)e->count, "message",
+                     id_json(e->message), "stage", stage_name(e->stage), "code", (int)e->code,
+                     "enhanced", api_foreign(e->enhanced), "reply", api_foreign(e->reply),
+                     "remote", api_foreign(e->remote), "means", story_meaning(&a));
+}
+
+void api_errors(struct api_request *r)
+{
+    struct ledger_error *errors;
+    struct ledger_reader *reader;
+    uint64_t account;
+    unsigned limit;
+    if (!api_find_account(r, r->args[0], &account) ||
+        !take_limit(r, API_PAGE, API_PAGE_MAX, &limit) || !open_reader(r, &reader))
+        return;
+    int count =
+        ledger_errors(reader, account, api_query(r, "after"), limit, &r->arena, &errors);
+    ledger_reader_close(&reader);
+    if (count < 0) {
+        api_fail(r, count);
+        return;
+    }
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, error_json(&errors[i]));
+    bool is_full = count > 0 && (unsigned)count == limit;
+    api_answer(r, 200,
+               json_pack("{s:o, s:o}", "errors", list, "next",
+                         is_full ? api_foreign(errors[count - 1].address) : json_null()));
+}
+
+/* ---- erasure ---- */
+
+void api_erase(struct api_request *r)
+{
+    static const char *const keys[] = {"address", NULL};
+    struct ledger_erased erased;
+    slice address = {0};
+    if (!api_knows_keys(r, keys) || !api_take_text(r, "address", name_check_line, &address))
+        return;
+    if (address.len == 0) {
+        api_error(r, 400, "bad-value", "The address whose traces are to go.",
+                  "\"address\" is missing.");
+        return;
+    }
+    if (!r->api->config.ledger) {
+        api_error(r, 503, "no-ledger", "The log of the control role says why.",
+                  "The ledger could not be opened.");
+        return;
+    }
+    int rc = ledger_erase(r->api->config.ledger, address, &erased);
+    if (rc < 0)
+        api_fail(r, rc);
+    else
+        api_answer(r, 200,
+                   json_pack("{s:I, s:I, s:I}", "recipients", (json_int_t)erased.recipients,
+                             "senders", (json_int_t)erased.senders, "errors",
+                             (json_int_t)erased.errors));
+}

@@ -1,0 +1,170 @@
+#include "control/projection.h"
+
+#include <errno.h>
+
+/* ---- messages ---- */
+
+static size_t count_recipients(slice fields)
+{
+    struct record_field f;
+    size_t count = 0;
+    while (record_next(&fields, &f) > 0)
+        count += f.tag == TAG_RECIPIENT;
+    return count;
+}
+
+/* False for a field that is not the message's own. */
+static bool take_text(struct ledger_message *m, const struct record_field *f)
+{
+    slice *const to = f->tag == TAG_REVERSE_PATH ? &m->reverse_path
+                      : f->tag == TAG_CLIENT     ? &m->client
+                      : f->tag == TAG_HELO       ? &m->helo
+                      : f->tag == TAG_PROTOCOL   ? &m->protocol
+                      : f->tag == TAG_LISTENER   ? &m->listener
+                      : f->tag == TAG_LOGIN      ? &m->login
+                      : f->tag == TAG_TLS        ? &m->tls
+                      : f->tag == TAG_MESSAGE_ID ? &m->message_id
+                                                 : NULL;
+    if (to)
+        *to = f->value;
+    return to != NULL;
+}
+
+static int put_message(struct ledger *l, const struct journal_record *r, struct arena *a)
+{
+    const struct record_header *h = &r->header;
+    struct ledger_message m = {
+        .at = h->at,
+        .customer = h->customer,
+        .account = h->account,
+        .credential = h->credential,
+        .session = h->session,
+        .recipient_count = count_recipients(r->fields),
+    };
+    struct ledger_recipient *to =
+        arena_array(a, struct ledger_recipient, (size_t)m.recipient_count);
+    slice rest = r->fields;
+    struct record_field f;
+    int more;
+    m.recipients = to;
+    while ((more = record_next(&rest, &f)) > 0) {
+        if (take_text(&m, &f))
+            continue;
+        if (f.tag == TAG_RECIPIENT) {
+            to[m.count] = (struct ledger_recipient){.index = (uint32_t)m.count};
+            to[m.count++].address = f.value;
+        } else if (f.tag == TAG_ID) {
+            m.id = f.number;
+        } else if (f.tag == TAG_OCTETS) {
+            m.octets = f.number;
+        } else if (f.tag == TAG_ORIGIN_STAMP) {
+            m.at = (stamp)f.number;
+        }
+    }
+    if (more < 0 || m.id == 0)
+        return -EBADMSG;
+    /* One that was carried forward was counted when it was accepted. */
+    return ledger_put_message(l, &m, h->type == RECORD_MESSAGE);
+}
+
+/* ---- outcomes: first the message's fields, then one group per recipient ---- */
+
+struct group {
+    uint32_t index;
+    struct ledger_attempt attempt;
+};
+
+static bool is_sensible(const struct ledger_attempt *a)
+{
+    return a->outcome >= OUTCOME_DELIVERED && a->outcome <= OUTCOME_SUPPRESSED &&
+           (unsigned)a->stage < STAGE_COUNT && a->code <= 999 && a->next >= 0;
+}
+
+static void take_field(struct ledger_attempt *a, const struct record_field *f)
+{
+    switch ((unsigned)f->tag) {
+    case TAG_OUTCOME:
+        a->outcome = (enum outcome_kind)f->number;
+        break;
+    case TAG_ATTEMPT:
+        a->number = (uint32_t)f->number;
+        break;
+    case TAG_STAGE:
+        a->stage = (enum relay_stage)f->number;
+        break;
+    case TAG_CODE:
+        a->code = (uint32_t)f->number;
+        break;
+    case TAG_ENHANCED:
+        a->enhanced = f->value;
+        break;
+    case TAG_REPLY:
+        a->reply = f->value;
+        break;
+    case TAG_REMOTE:
+        a->remote = f->value;
+        break;
+    case TAG_TLS:
+        a->tls = f->value;
+        break;
+    case TAG_NEXT_ATTEMPT:
+        a->next = (stamp)f->number;
+        break;
+    default:
+        break;
+    }
+}
+
+static int finish_group(struct ledger *l, const struct journal_record *r, uint64_t id,
+                        const struct group *g)
+{
+    if (!is_sensible(&g->attempt))
+        return -EBADMSG;
+    return ledger_put_attempt(l, id, g->index, r->header.account, &g->attempt);
+}
+
+static int put_outcome(struct ledger *l, const struct journal_record *r)
+{
+    struct group common = {.attempt = {.at = r->header.at}};
+    struct group g = {0};
+    uint64_t id = record_get_u64(r->fields, TAG_ID);
+    slice rest = r->fields;
+    struct record_field f;
+    bool has_group = false;
+    int rc = id == 0 ? -EBADMSG : 0;
+    int more = 0;
+    while (rc == 0 && (more = record_next(&rest, &f)) > 0) {
+        if (f.tag == TAG_RECIPIENT_INDEX) {
+            if (has_group)
+                rc = finish_group(l, r, id, &g);
+            g = common;
+            g.index = (uint32_t)f.number;
+            has_group = true;
+        } else {
+            take_field(has_group ? &g.attempt : &common.attempt, &f);
+        }
+    }
+    if (rc == 0 && has_group)
+        rc = finish_group(l, r, id, &g);
+    return rc == 0 && more < 0 ? -EBADMSG : rc;
+}
+
+int projection_put(struct ledger *l, const struct journal_record *record, struct arena *a)
+{
+    switch ((unsigned)record->header.type) {
+    case RECORD_MESSAGE:
+    case RECORD_CARRIED:
+        return put_message(l, record, a);
+    case RECORD_OUTCOME:
+        return put_outcome(l, record);
+    case RECORD_REFUSALS:
+    case RECORD_SIGN_IN:
+    case RECORD_LOCK:
+    case RECORD_DSN:
+    case RECORD_DIRECTORY:
+    case RECORD_COMMAND:
+        return 0;
+    default:
+        return record->header.flags & RECORD_SKIPPABLE ? 0 : -ENOTSUP;
+    }
+}
