@@ -150,9 +150,8 @@ static const char *next_page(struct tool_call *c, const char *path, const json_t
                             (long long)json_integer_value(next))
             .ptr;
     if (json_is_string(next))
-        return arena_printf(&c->arena, "%s%climit=1000&after=%s", path, joint,
-                            json_string_value(next))
-            .ptr;
+        return client_path(c, arena_printf(&c->arena, "%s%climit=1000&after=", path, joint).ptr,
+                           json_string_value(next), "");
     return NULL;
 }
 

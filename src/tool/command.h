@@ -94,6 +94,9 @@ int account_add(struct tool_call *c), account_list(struct tool_call *c),
 int credential_add(struct tool_call *c), credential_list(struct tool_call *c),
     credential_revoke(struct tool_call *c);
 int queue_list(struct tool_call *c), queue_show(struct tool_call *c);
+int trace_show(struct tool_call *c), messages_list(struct tool_call *c),
+    usage_show(struct tool_call *c), errors_list(struct tool_call *c),
+    erase_address(struct tool_call *c);
 int status_show(struct tool_call *c);
 int config_show(struct tool_call *c), config_check(struct tool_call *c);
 int help_show(struct tool_call *c), version_show(struct tool_call *c);

@@ -85,6 +85,24 @@ static const struct tool_option queue_options[] = {
     END,
 };
 
+static const struct tool_option trace_options[] = {
+    {"account", "LOGIN", "only messages of this account", false},
+    {"limit", "N", "at most so many messages, newest first (5)", false},
+    END,
+};
+
+static const struct tool_option messages_options[] = {
+    {"account", "LOGIN", "only this account's", false},
+    {"since", "TIME", "accepted within this time back from now: 30m, 24h, 5d, 2w (1d)", false},
+    END,
+};
+
+static const struct tool_option usage_options[] = {
+    {"by", "PERIOD", "day (the default), hour or minute; days are of UTC", false},
+    {"since", "TIME", "how far back: 24h, 5d, 2w (31 days, 2 days, 2 hours)", false},
+    END,
+};
+
 static const struct tool_option config_options[] = {
     {"documented", NULL, "every key, with what it means, its range and default", false},
     END,
@@ -167,6 +185,25 @@ const struct tool_command tool_commands[] = {
      queue_list},
     {"queue show", "ID", 1, 1, none, "show one message and all its recipients", NULL,
      "queue show 0abc1def2gh3j\n", queue_show},
+
+    {"trace", "ID|ADDRESS", 1, 1, trace_options, "tell everything that happened to a message",
+     "The id is the one of the 250 answer, or the whole Message-ID. An address is looked for as"
+     " sender and as recipient. Tells who gave it to the service, each attempt with what the"
+     " other server said, what comes next and what to do.",
+     "trace 0abc1def2gh3j\ntrace \"<20261122.1@shop.example>\"\n"
+     "trace bo@example.net --account anna@example.org --limit 20\n",
+     trace_show},
+    {"messages list", "", 0, 0, messages_options, "list the messages that were accepted", NULL,
+     "messages list\nmessages list --account anna@example.org --since 5d\n", messages_list},
+    {"usage", "LOGIN", 1, 1, usage_options, "show how much an account has sent", NULL,
+     "usage anna@example.org\nusage shop --by hour --since 1d\n", usage_show},
+    {"errors", "LOGIN", 1, 1, none, "list the addresses that an account could not reach",
+     "Those that failed for good or were given up, with the last reason.",
+     "errors anna@example.org\n", errors_list},
+    {"erase", "ADDRESS", 1, 1, none, "remove an address from the message log",
+     "As recipient with all attempts, as sender, and from the lists of errors. Numbers of use"
+     " stay. The journals lose it when their segments are deleted, which happens by itself.",
+     "erase bo@example.net\n", erase_address},
 
     {"status", "", 0, 0, none, "show what the service does",
      "Ends with 1 when a part of the service does not answer.", "status\nstatus --json\n",
