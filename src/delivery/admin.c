@@ -178,34 +178,67 @@ static slice address_of(struct envelope *e, const struct recipient *r)
     return (slice){0};
 }
 
-static void envelope_open(struct envelope *e, const struct courier *c, struct parcel *p)
+static void envelope_open(struct envelope *e, const struct courier *c, const struct parcel *p)
 {
     *e = (struct envelope){0};
     letter_init(&e->letter, c->env, c->store);
-    e->is_open = p->living > 0 && letter_open_envelope(&e->letter, &p->facts) == 0;
+    e->is_open = queue_is_living(c->queue, p->facts.id) &&
+                 letter_open_envelope(&e->letter, &p->facts) == 0;
     e->rest = e->letter.fields;
 }
 
-static json_t *recipients_json(const struct admin *a, struct envelope *e, struct parcel *p,
-                               uint32_t most)
+/* The recipients of all parcels of a message. */
+struct entry {
+    const struct parcel *parcel;
+    const struct recipient *recipient;
+};
+
+static int by_index(const void *a, const void *b)
 {
-    json_t *j = json_array();
-    for (uint32_t i = 0; i < p->count && json_array_size(j) < most; i++) {
-        const struct recipient *r = &p->recipients[i];
-        if (r->state != RECIPIENT_GONE)
-            json_array_append_new(j, recipient_json(a, r, address_of(e, r)));
-    }
-    return j;
+    uint32_t x = ((const struct entry *)a)->recipient->index;
+    uint32_t y = ((const struct entry *)b)->recipient->index;
+    return x < y ? -1 : x > y;
 }
 
-static json_t *message_json(const struct admin *a, struct parcel *p, uint32_t most)
+/* p is the first parcel of the message. The caller frees them. */
+static struct entry *entries_new(const struct parcel *p, size_t *count)
+{
+    size_t most = 0, n = 0;
+    for (const struct parcel *also = p; also; also = queue_also(also))
+        most += also->living + also->failed;
+    struct entry *entries = xcalloc(most, sizeof(*entries));
+    for (; p; p = queue_also(p))
+        for (uint32_t i = 0; i < p->count; i++)
+            if (p->recipients[i].state != RECIPIENT_GONE)
+                entries[n++] = (struct entry){p, &p->recipients[i]};
+    INVARIANT(n == most);
+    qsort(entries, n, sizeof(*entries), by_index);
+    *count = n;
+    return entries;
+}
+
+static slice reporting_of(const struct parcel *p)
+{
+    for (; p; p = queue_also(p))
+        if (p->reporting)
+            return slice_make(p->reporting->bytes, p->reporting->len);
+    return (slice){0};
+}
+
+/* p is the first parcel of the message. */
+static json_t *message_json(const struct admin *a, const struct parcel *p, uint32_t most)
 {
     struct envelope e;
+    size_t count;
+    struct entry *entries = entries_new(p, &count);
+    json_t *recipients = json_array();
     envelope_open(&e, a->courier, p);
-    slice kept = {0};
-    if (p->reporting)
-        kept = slice_make(p->reporting->bytes, p->reporting->len);
-    slice fields = e.is_open ? e.letter.fields : kept;
+    slice fields = e.is_open ? e.letter.fields : reporting_of(p);
+    for (size_t i = 0; i < count && i < most; i++) {
+        const struct recipient *r = entries[i].recipient;
+        json_array_append_new(recipients, recipient_json(a, r, address_of(&e, r)));
+    }
+    free(entries);
     json_t *j = json_object();
     set(j, "id", id_json(p->facts.id));
     set(j, "accepted", stamp_json(p->facts.accepted));
@@ -216,8 +249,8 @@ static json_t *message_json(const struct admin *a, struct parcel *p, uint32_t mo
     slice message_id = record_get(fields, TAG_MESSAGE_ID);
     set(j, "message_id", message_id.len > 0 ? text_json(message_id) : json_null());
     set(j, "size", e.is_open ? json_integer((json_int_t)e.letter.size) : json_null());
-    set_number(j, "recipient_count", p->living + p->failed);
-    set(j, "recipients", recipients_json(a, &e, p, most));
+    set_number(j, "recipient_count", count);
+    set(j, "recipients", recipients);
     letter_fini(&e.letter);
     return j;
 }
@@ -270,9 +303,14 @@ static bool pick_parcel(void *ctx, struct parcel *p)
         return true;
     if (!is_in_state(p, k->states))
         return true;
-    size_t at = is_full ? k->count - 1 : k->count++;
-    for (; at > 0 && k->found[at - 1]->facts.id > id; at--)
-        k->found[at] = k->found[at - 1];
+    size_t at = k->count;
+    while (at > 0 && k->found[at - 1]->facts.id > id)
+        at--;
+    if (at > 0 && k->found[at - 1]->facts.id == id)
+        return true; /* another parcel of the same message */
+    k->count += !is_full;
+    for (size_t i = k->count - 1; i > at; i--)
+        k->found[i] = k->found[i - 1];
     k->found[at] = p;
     return true;
 }
@@ -322,8 +360,10 @@ static json_t *list(const struct admin *a, json_t *question)
     queue_each(a->courier->queue, pick_parcel, k);
     bool has_more = k->count > shown;
     json_t *messages = json_array();
-    for (size_t i = 0; i < k->count && i < shown; i++)
-        json_array_append_new(messages, message_json(a, k->found[i], LIST_RECIPIENTS));
+    for (size_t i = 0; i < k->count && i < shown; i++) {
+        const struct parcel *first = queue_find(a->courier->queue, k->found[i]->facts.id);
+        json_array_append_new(messages, message_json(a, first, LIST_RECIPIENTS));
+    }
     json_t *j = json_object();
     set(j, "ok", json_true());
     set(j, "messages", messages);

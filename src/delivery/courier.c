@@ -63,6 +63,8 @@ void courier_settle(struct courier *c, const struct retry_policy *policy, struct
                     const struct attempt *a)
 {
     struct parcel *p = queue_find(c->queue, a->parcel->facts.id);
+    while (p && p != a->parcel)
+        p = queue_also(p);
     struct recipient *r = p ? parcel_recipient(p, a->recipient->index) : NULL;
     INVARIANT(r);
     stamp now = slip_moment(slip, env_now(c->env));

@@ -45,6 +45,7 @@ void flow_join(struct destination *d, struct parcel *p)
         d->idle_flows--;
     p->flow = f;
     p->ready = 0;
+    d->parcels++;
 }
 
 static void stand(struct parcel *p, uint32_t n, bool first)
@@ -55,6 +56,8 @@ static void stand(struct parcel *p, uint32_t n, bool first)
         list_insert_before(first ? f->line.next : &f->line, &p->node);
         d->ready_parcels++;
     }
+    if (d->ready == 0 && d->awake && list_is_empty(&d->node))
+        list_push(d->awake, &d->node);
     p->ready += n;
     d->ready += n;
     if (heap_has(&f->turn))
@@ -97,6 +100,7 @@ void flow_leave(struct parcel *p)
     struct destination *d = f->destination;
     flow_unready(p, p->ready);
     p->flow = NULL;
+    d->parcels--;
     if (--f->parcels > 0)
         return;
     d->idle_flows++;

@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "delivery/flow.h"
+#include "delivery/queue_inside.h"
 
 #include <stdlib.h>
 
@@ -132,11 +133,13 @@ void queue_fini(struct queue *q)
 void destination_init(struct queue *q, struct destination *d)
 {
     *d = (struct destination){.trim_at = FLOWS_IDLE_FIRST};
+    list_init(&d->node);
     map_init(&d->flows, q->seed);
 }
 
 void destination_fini(struct destination *d)
 {
+    list_remove(&d->node);
     flows_fini(d);
 }
 
@@ -146,6 +149,22 @@ struct parcel *queue_find(const struct queue *q, uint64_t id)
     while (p && p->facts.id != id)
         p = p->chain;
     return p;
+}
+
+struct parcel *queue_also(const struct parcel *p)
+{
+    struct parcel *also = p->chain;
+    while (also && also->facts.id != p->facts.id)
+        also = also->chain;
+    return also;
+}
+
+bool queue_is_living(const struct queue *q, uint64_t id)
+{
+    struct parcel *p = queue_find(q, id);
+    while (p && p->living == 0)
+        p = queue_also(p);
+    return p != NULL;
 }
 
 struct recipient *parcel_recipient(struct parcel *p, uint32_t index)
@@ -163,6 +182,19 @@ struct recipient *parcel_recipient(struct parcel *p, uint32_t index)
     return low < p->count && p->recipients[low].index == index ? &p->recipients[low] : NULL;
 }
 
+/* Of *p or another parcel of its message, which *p then is; or NULL. */
+static struct recipient *find_recipient(struct parcel **p, uint32_t index)
+{
+    for (struct parcel *also = *p; also; also = queue_also(also)) {
+        struct recipient *r = parcel_recipient(also, index);
+        if (!r)
+            continue;
+        *p = also;
+        return r;
+    }
+    return NULL;
+}
+
 static void wait_until(struct queue *q, struct parcel *p, struct recipient *r, stamp next)
 {
     r->state = RECIPIENT_WAITING;
@@ -171,8 +203,8 @@ static void wait_until(struct queue *q, struct parcel *p, struct recipient *r, s
         heap_set(&q->schedule, &p->due, next);
 }
 
-static struct parcel *parcel_new(struct queue *q, struct destination *d,
-                                 const struct parcel_facts *f, uint32_t count)
+struct parcel *parcel_new(struct queue *q, struct destination *d, const struct parcel_facts *f,
+                          uint32_t count)
 {
     if (q->parcels >= q->bucket_count)
         grow(q);
@@ -186,8 +218,7 @@ static struct parcel *parcel_new(struct queue *q, struct destination *d,
     return p;
 }
 
-/* Puts recipients that are READY or WAITING where they belong. */
-static void line_up(struct queue *q, struct parcel *p, stamp now)
+void parcel_line_up(struct queue *q, struct parcel *p, stamp now)
 {
     for (uint32_t i = 0; i < p->count; i++) {
         struct recipient *r = &p->recipients[i];
@@ -212,7 +243,7 @@ struct parcel *queue_add(struct queue *q, struct destination *d, const struct pa
         p->recipients[i] = (struct recipient){.next = not_before, .index = i};
     p->living = count;
     q->living += count;
-    line_up(q, p, now);
+    parcel_line_up(q, p, now);
     return p;
 }
 
@@ -225,7 +256,8 @@ struct parcel *queue_restore(struct queue *q, struct destination *d,
                              const struct parcel_facts *f, const struct recipient *recipients,
                              uint32_t count, slice reporting, stamp now)
 {
-    if (queue_find(q, f->id))
+    struct parcel *known = queue_find(q, f->id);
+    if (known && find_recipient(&known, recipients[0].index))
         return NULL;
     struct parcel *p = parcel_new(q, d, f, count);
     for (uint32_t i = 0; i < count; i++) {
@@ -242,7 +274,7 @@ struct parcel *queue_restore(struct queue *q, struct destination *d,
     q->failed += p->failed;
     if (reporting.len > 0)
         p->reporting = blob_new(reporting);
-    line_up(q, p, now);
+    parcel_line_up(q, p, now);
     return p;
 }
 
@@ -356,7 +388,7 @@ static void finish(struct queue *q, struct parcel *p, struct recipient *r,
     if (p->living > 0)
         return;
     heap_remove(&q->schedule, &p->due);
-    if (q->on_finished)
+    if (q->on_finished && !queue_is_living(q, p->facts.id))
         q->on_finished(q->ctx, p);
     if (p->failed == 0)
         unlink_parcel(q, p);
@@ -411,7 +443,7 @@ enum queue_settled queue_settle(struct queue *q, const struct settlement *s,
     struct parcel *p = queue_find(q, s->id);
     if (!p)
         return QUEUE_UNKNOWN;
-    struct recipient *r = parcel_recipient(p, o->index);
+    struct recipient *r = find_recipient(&p, o->index);
     if (!r || r->state == RECIPIENT_GONE)
         return QUEUE_KNOWN;
     if (!is_living(r)) {
@@ -438,30 +470,6 @@ enum queue_settled queue_settle(struct queue *q, const struct settlement *s,
         break;
     }
     return QUEUE_APPLIED;
-}
-
-struct move {
-    struct destination *from;
-    struct destination *to;
-};
-
-static bool move_parcel(void *ctx, struct parcel *p)
-{
-    const struct move *m = ctx;
-    if (parcel_destination(p) != m->from)
-        return true;
-    uint32_t ready = p->ready;
-    flow_leave(p);
-    flow_join(m->to, p);
-    if (ready > 0)
-        flow_ready(p, ready);
-    return true;
-}
-
-void queue_move(struct queue *q, struct destination *from, struct destination *to)
-{
-    struct move m = {from, to};
-    queue_each(q, move_parcel, &m);
 }
 
 void queue_each(const struct queue *q, bool (*fn)(void *ctx, struct parcel *p), void *ctx)

@@ -1,6 +1,7 @@
 /* queue: the recipients that are still to be delivered, in memory.
  *
- * A parcel is the recipients of one message that go to one destination. Inside a destination
+ * A parcel is the recipients of one message that go to one destination; a message for several
+ * destinations is several parcels with its id. Inside a destination
  * accounts are served fairly: the account that has had the fewest recipients sent goes first
  * (start-time fair queueing), so that a mailing of 100,000 delays its own sender and nobody
  * else. Inside an account parcels go first in, first out.
@@ -95,6 +96,10 @@ struct destination {
     uint64_t ready_parcels;
     size_t idle_flows; /* flows without parcels, kept for their debt */
     size_t trim_at;
+    size_t parcels;
+    /* May be NULL: where it puts itself when it gets READY recipients and had none. */
+    struct list *awake;
+    struct list node;
 };
 
 struct queue {
@@ -105,7 +110,7 @@ struct queue {
     uint64_t failed;
     struct heap schedule; /* parcels by their next attempt */
     uint64_t seed[2];
-    /* Called when the last living recipient of a parcel is settled, before a parcel without
+    /* Called when the last living recipient of a message is settled, before a parcel without
      * failed ones is freed. May be NULL. */
     void (*on_finished)(void *ctx, const struct parcel *p);
     void *ctx;
@@ -124,11 +129,15 @@ void destination_fini(struct destination *d) NONNULL(1);
 struct parcel *queue_add(struct queue *q, struct destination *d, const struct parcel_facts *f,
                          uint32_t count, stamp not_before, stamp now) NONNULL(1, 2, 3);
 /* Adds a parcel as a snapshot has it: with these recipients, whose troubles it takes over, and
- * these reporting fields. NULL (nothing is taken) when the id is known. */
+ * these reporting fields. NULL (nothing is taken) when its first recipient is known. */
 struct parcel *queue_restore(struct queue *q, struct destination *d,
                              const struct parcel_facts *f, const struct recipient *recipients,
                              uint32_t count, slice reporting, stamp now) NONNULL(1, 2, 3, 4);
+/* One parcel of the message, or NULL; and another one of the same message, or NULL. */
 struct parcel *queue_find(const struct queue *q, uint64_t id) NONNULL(1);
+struct parcel *queue_also(const struct parcel *p) NONNULL(1);
+/* Is any recipient of the message living? */
+bool queue_is_living(const struct queue *q, uint64_t id) NONNULL(1);
 struct destination *parcel_destination(const struct parcel *p) NONNULL(1);
 /* NULL when the parcel has no such recipient. */
 struct recipient *parcel_recipient(struct parcel *p, uint32_t index) NONNULL(1);
@@ -160,8 +169,14 @@ enum queue_settled {
 enum queue_settled queue_settle(struct queue *q, const struct settlement *s,
                                 const struct settled *r, stamp now) NONNULL(1, 2, 3);
 
-/* Moves every parcel to another destination. */
+/* Moves every parcel to another destination; from: NULL for wherever they are. */
 void queue_move(struct queue *q, struct destination *from, struct destination *to)
+    NONNULL(1, 3);
+/* Parts the READY and WAITING recipients of a parcel by destination: to[i] is that of
+ * recipients[i] (of the others it is not looked at). What the account has had of the old
+ * destination counts what was READY, as if it had been sent. The parcel itself goes to one of
+ * the destinations with what has failed, or stays with what is SENDING. */
+void queue_part(struct queue *q, struct parcel *p, struct destination *const *to, stamp now)
     NONNULL(1, 2, 3);
 
 /* Calls fn for every parcel, in no order; nothing may be added or settled meanwhile. False
