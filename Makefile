@@ -17,7 +17,8 @@ help:
 
 run:
 	@tools/install-deps build
-	@$(MAKE) --no-print-directory all
+	@[ -f build/build.ninja ] || meson setup build
+	@ninja -C build utpostd utpost
 	@tools/demo run
 
 demo-mail:
