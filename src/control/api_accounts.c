@@ -20,7 +20,7 @@ static json_t *to_json(const struct api_request *r, const struct store_account *
     const struct directory_account *d = &a->d;
     return json_pack(
         "{s:I, s:o, s:o, s:I, s:s, s:o, s:o, s:s, s:s, s:o, s:I, s:I, s:o, s:o, s:o,"
-        " s:I, s:o}",
+        " s:I, s:o, s:o, s:I}",
         "id", (json_int_t)d->id, "login", api_text(d->login), "customer",
         api_text(a->customer_name), "customer_id", (json_int_t)d->customer, "state",
         api_state(r, d->state, d->until), "until", api_stamp(d->until), "reason",
@@ -29,7 +29,8 @@ static json_t *to_json(const struct api_request *r, const struct store_account *
         "sender_list", senders_to_json(d), "max_recipients", (json_int_t)d->max_recipients,
         "max_size", (json_int_t)d->max_size, "language", api_text(d->language), "time_zone",
         api_text(d->time_zone), "contact", api_text(d->contact), "credentials",
-        (json_int_t)a->credentials, "created", api_stamp(a->created));
+        (json_int_t)a->credentials, "created", api_stamp(a->created), "preset",
+        api_text(d->preset), "rules", (json_int_t)d->rule_count);
 }
 
 static void no_customer(struct api_request *r, slice name)
@@ -70,8 +71,7 @@ void api_accounts_list(struct api_request *r)
     api_answer(r, 200, json_pack("{s:o, s:o}", "accounts", list, "next", next));
 }
 
-/* The account that the path names, with the mutex held; false with an answer. */
-static bool find(struct api_request *r, struct store_account *out)
+bool api_take_account(struct api_request *r, struct store_account *out)
 {
     struct store *s = r->api->config.store;
     uint64_t id = 0;
@@ -238,7 +238,7 @@ void api_account_show(struct api_request *r)
 {
     struct store_account a;
     store_lock(r->api->config.store);
-    bool found = find(r, &a);
+    bool found = api_take_account(r, &a);
     store_unlock(r->api->config.store);
     if (found)
         api_answer(r, 200, to_json(r, &a));
@@ -249,7 +249,7 @@ void api_account_change(struct api_request *r)
     struct store_account a;
     if (!api_begin(r))
         return;
-    if (find(r, &a) && read_body(r, &a.d))
+    if (api_take_account(r, &a) && read_body(r, &a.d))
         put(r, &a.d, 200);
     else
         api_rollback(r);
@@ -260,7 +260,7 @@ void api_account_lock(struct api_request *r)
     struct store_account a;
     if (!api_begin(r))
         return;
-    if (find(r, &a) && api_take_lock(r, &a.d.state, &a.d.until, &a.d.reason))
+    if (api_take_account(r, &a) && api_take_lock(r, &a.d.state, &a.d.until, &a.d.reason))
         put(r, &a.d, 200);
     else
         api_rollback(r);
@@ -271,7 +271,7 @@ void api_account_unlock(struct api_request *r)
     struct store_account a;
     if (!api_begin(r))
         return;
-    if (!find(r, &a)) {
+    if (!api_take_account(r, &a)) {
         api_rollback(r);
         return;
     }
@@ -286,7 +286,7 @@ void api_account_remove(struct api_request *r)
     struct store_account a;
     if (!api_begin(r))
         return;
-    if (!find(r, &a)) {
+    if (!api_take_account(r, &a)) {
         api_rollback(r);
         return;
     }

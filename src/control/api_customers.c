@@ -6,13 +6,14 @@
 
 static json_t *to_json(const struct api_request *r, const struct store_customer *c)
 {
-    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:o}", "id",
+    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:I}", "id",
                      (json_int_t)c->d.id, "name", api_text(c->d.name), "parent",
                      api_text(c->parent_name), "language", api_text(c->d.language), "time_zone",
                      api_text(c->d.time_zone), "contact", api_text(c->d.contact), "state",
                      api_state(r, c->d.state, c->d.until), "until", api_stamp(c->d.until),
                      "reason", api_text(c->d.reason), "accounts", (json_int_t)c->accounts,
-                     "created", api_stamp(c->created));
+                     "created", api_stamp(c->created), "preset", api_text(c->d.preset), "rules",
+                     (json_int_t)c->d.rule_count);
 }
 
 void api_customers_list(struct api_request *r)
@@ -44,8 +45,7 @@ static void not_found(struct api_request *r, slice name)
               "There is no customer \"%.*s\".", SLICE_ARG(slice_to(name, 255)));
 }
 
-/* The customer that the path names, with the mutex held; false with an answer. */
-static bool find(struct api_request *r, struct store_customer *out)
+bool api_take_customer(struct api_request *r, struct store_customer *out)
 {
     struct store *s = r->api->config.store;
     uint64_t id = 0;
@@ -127,7 +127,7 @@ void api_customer_show(struct api_request *r)
 {
     struct store_customer c;
     store_lock(r->api->config.store);
-    bool found = find(r, &c);
+    bool found = api_take_customer(r, &c);
     store_unlock(r->api->config.store);
     if (found)
         api_answer(r, 200, to_json(r, &c));
@@ -138,7 +138,7 @@ void api_customer_change(struct api_request *r)
     struct store_customer c;
     if (!api_begin(r))
         return;
-    if (find(r, &c) && read_body(r, &c.d))
+    if (api_take_customer(r, &c) && read_body(r, &c.d))
         put(r, &c.d, 200);
     else
         api_rollback(r);
@@ -149,7 +149,7 @@ void api_customer_lock(struct api_request *r)
     struct store_customer c;
     if (!api_begin(r))
         return;
-    if (find(r, &c) && api_take_lock(r, &c.d.state, &c.d.until, &c.d.reason))
+    if (api_take_customer(r, &c) && api_take_lock(r, &c.d.state, &c.d.until, &c.d.reason))
         put(r, &c.d, 200);
     else
         api_rollback(r);
@@ -160,7 +160,7 @@ void api_customer_unlock(struct api_request *r)
     struct store_customer c;
     if (!api_begin(r))
         return;
-    if (!find(r, &c)) {
+    if (!api_take_customer(r, &c)) {
         api_rollback(r);
         return;
     }
@@ -176,7 +176,7 @@ void api_customer_remove(struct api_request *r)
     struct store_customer c;
     if (!api_begin(r))
         return;
-    if (!find(r, &c)) {
+    if (!api_take_customer(r, &c)) {
         api_rollback(r);
         return;
     }

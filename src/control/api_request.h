@@ -95,6 +95,11 @@ api_handler api_customers_list, api_customers_add, api_customer_show, api_custom
 api_handler api_accounts_list, api_accounts_add, api_account_show, api_account_change,
     api_account_remove, api_account_lock, api_account_unlock;
 api_handler api_credentials_list, api_credentials_add, api_credential_remove;
+api_handler api_presets_list, api_preset_show;
+api_handler api_account_rules, api_account_rule_add, api_account_rule_remove,
+    api_account_preset, api_account_quota;
+api_handler api_customer_rules, api_customer_rule_add, api_customer_rule_remove,
+    api_customer_preset;
 api_handler api_queue_list, api_queue_show, api_status, api_config_show;
 api_handler api_trace, api_messages_list, api_usage, api_errors, api_erase;
 
@@ -110,6 +115,12 @@ json_t *api_foreign(slice s);
 /* The settings of a configuration, and their end. */
 void api_settings_init(struct api_settings *s, const struct conf *conf) NONNULL(1, 2);
 void api_settings_fini(struct api_settings *s) NONNULL(1);
+
+/* The account or customer that the path names first, with the store's mutex held; false with
+ * an answer. */
+bool api_take_account(struct api_request *r, struct store_account *out) MUST_USE NONNULL(1, 2);
+bool api_take_customer(struct api_request *r, struct store_customer *out) MUST_USE
+    NONNULL(1, 2);
 
 /* Reads a lock: reason and, with "for", its end. False, with an answer, when it is wrong. */
 bool api_take_lock(struct api_request *r, enum account_state *state, stamp *until,

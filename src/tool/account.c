@@ -35,6 +35,8 @@ static void show(struct tool_call *c, const json_t *answer)
     show_pair("Recipients", limit(c, answer, "max_recipients"));
     show_pair("Message size", limit(c, answer, "max_size"));
     show_pair("Credentials", show_text(a, answer, "credentials"));
+    show_pair("Preset", show_text(a, answer, "preset"));
+    show_pair("Own rules", show_text(a, answer, "rules"));
     show_pair("Language", show_text(a, answer, "language"));
     show_pair("Time zone", show_text(a, answer, "time_zone"));
     show_pair("Contact", show_text(a, answer, "contact"));

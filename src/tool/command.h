@@ -93,6 +93,11 @@ int account_add(struct tool_call *c), account_list(struct tool_call *c),
     account_unlock(struct tool_call *c);
 int credential_add(struct tool_call *c), credential_list(struct tool_call *c),
     credential_revoke(struct tool_call *c);
+int preset_list(struct tool_call *c), preset_show(struct tool_call *c),
+    preset_apply(struct tool_call *c);
+int rule_list(struct tool_call *c), rule_add(struct tool_call *c),
+    rule_remove(struct tool_call *c);
+int quota_show(struct tool_call *c);
 int queue_list(struct tool_call *c), queue_show(struct tool_call *c);
 int trace_show(struct tool_call *c), messages_list(struct tool_call *c),
     usage_show(struct tool_call *c), errors_list(struct tool_call *c),

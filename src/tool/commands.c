@@ -78,6 +78,12 @@ static const struct tool_option credential_options[] = {
     END,
 };
 
+static const struct tool_option owner_options[] = {
+    {"account", "LOGIN", "the account whose rules are meant", false},
+    {"customer", "CUSTOMER", "the customer whose rules are meant", false},
+    END,
+};
+
 static const struct tool_option queue_options[] = {
     {"account", "LOGIN", "only this account's", false},
     {"state", "STATE", "only messages with a recipient that is queued, failed or expired",
@@ -178,6 +184,36 @@ const struct tool_command tool_commands[] = {
     {"credential revoke", "ID", 1, 1, none, "take a credential away",
      "It no longer signs in; sessions that it signed in may send nothing more.",
      "credential revoke 17\n", credential_revoke},
+
+    {"preset list", "", 0, 0, none, "list the presets",
+     "A preset is the rules of a whole service under one name.", "preset list\n", preset_list},
+    {"preset show", "NAME", 1, 1, none, "show the rules of a preset", NULL,
+     "preset show web-hosting\n", preset_show},
+    {"preset apply", "NAME", 1, 1, owner_options, "give an account or a customer a preset",
+     "It takes the place of the preset before. An account without one has its customer's. "
+     "The rules of a preset for a whole customer count all of its accounts only when the "
+     "customer has the preset. NAME may be none.",
+     "preset apply web-hosting --customer demo\n"
+     "preset apply personal-mailbox --account anna@example.org\n"
+     "preset apply none --account anna@example.org\n",
+     preset_apply},
+    {"rule list", "", 0, 0, owner_options, "list the rules that apply, and where they are from",
+     NULL, "rule list --account anna@example.org\nrule list --customer demo\n", rule_list},
+    {"rule add", "RULE", 1, 6, owner_options, "add a rule",
+     "RULE is SCOPE UNIT MAX[/WINDOW] [attempts] ACTION. SCOPE: message, credential, account, "
+     "customer, sender-domain, host. UNIT: messages, recipients, bytes, new-recipients, "
+     "refusals, bounces, complaints. WINDOW: 1s to 31d, or month. ACTION: defer, reject, pace, "
+     "suspend, notify, lock [DURATION]. A rule of the account takes the place of the preset's "
+     "of the same scope, unit and window, and of its own one with the same action, too.",
+     "rule add account recipients 2000/24h defer --account anna@example.org\n"
+     "rule add customer recipients 3000/1h defer --customer demo\n"
+     "rule add account messages 500/30m lock 24h --customer demo\n",
+     rule_add},
+    {"rule remove", "RULE", 1, 6, owner_options, "remove a rule that was added", NULL,
+     "rule remove account recipients 2000/24h defer --account anna@example.org\n", rule_remove},
+    {"quota", "LOGIN", 1, 1, none, "show how much of each limit an account has used",
+     "As it is at this moment: used, left, and when there is room again.",
+     "quota anna@example.org\nquota anna@example.org --json\n", quota_show},
 
     {"queue list", "", 0, 0, queue_options, "list the messages that are not delivered yet",
      "Recipients that failed or expired stay until they have been reported.",

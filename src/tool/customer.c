@@ -13,6 +13,8 @@ static void show(struct tool_call *c, const json_t *answer)
     show_pair("State", show_state(a, answer));
     show_pair("Reseller", show_text(a, answer, "parent"));
     show_pair("Accounts", show_text(a, answer, "accounts"));
+    show_pair("Preset", show_text(a, answer, "preset"));
+    show_pair("Own rules", show_text(a, answer, "rules"));
     show_pair("Language", show_text(a, answer, "language"));
     show_pair("Time zone", show_text(a, answer, "time_zone"));
     show_pair("Contact", show_text(a, answer, "contact"));

@@ -706,6 +706,75 @@ static void changes_at_a_time_are_ordered(void **state)
     assert_int_equal(82, directory_version(f->directory));
 }
 
+static void rules_are_checked(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *body;
+        int status;
+        const char *code;
+        const char *message; /* a part of it */
+    } wrong[] = {
+        {"{\"rule\": \"account messages many/1h defer\"}", 400, "bad-rule", "\"many\""},
+        {"{\"rule\": \"account messages\"}", 400, "bad-rule", "ends too early"},
+        {"{}", 400, "bad-rule", "ends too early"},
+        {"{\"rule\": 5}", 400, "bad-value", "not a text"},
+        {"{\"rules\": \"account messages 1/1h defer\"}", 400, "unknown-key", "rules"},
+        {"{\"rule\": \"customer messages 1/1h defer\"}", 400, "bad-rule", "customer"},
+        {"{\"rule\": \"account messages 1/1h defer\"}", 200, "", ""},
+    };
+    populate(f);
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        assert_int_equal(wrong[i].status,
+                         call(f, "POST", "/v1/accounts/anna@x.test/rules", wrong[i].body));
+        assert_string_equal(wrong[i].code, error_text(f, "code"));
+        assert_non_null(strstr(error_text(f, "message"), wrong[i].message));
+    }
+    const struct limit *limits;
+    assert_int_equal(1, directory_limits(f->directory, 1, 0, &f->arena, &limits));
+    for (int i = 2; i <= 64; i++) {
+        char body[96];
+        snprintf(body, sizeof(body), "{\"rule\": \"account messages 1/%ds defer\"}", i);
+        assert_int_equal(200, call(f, "POST", "/v1/accounts/anna@x.test/rules", body));
+    }
+    const char *more = "{\"rule\": \"account messages 1/100s defer\"}";
+    assert_int_equal(409, call(f, "POST", "/v1/accounts/anna@x.test/rules", more));
+    const char *changed = "{\"rule\": \"account messages 9/3s defer\"}";
+    assert_int_equal(200, call(f, "POST", "/v1/accounts/anna@x.test/rules", changed));
+    assert_string_equal("account messages 1/3s defer", text(f, "replaced"));
+    assert_int_equal(
+        200, call(f, "DELETE",
+                  "/v1/accounts/anna@x.test/rules/account%20messages%201%2F2s%20defer", ""));
+    assert_int_equal(63, json_array_size(json_object_get(f->answer, "rules")));
+    assert_int_equal(
+        404, call(f, "DELETE",
+                  "/v1/accounts/anna@x.test/rules/account%20messages%201%2F2s%20defer", ""));
+    assert_int_equal(400, call(f, "DELETE", "/v1/accounts/anna@x.test/rules/all", ""));
+    assert_int_equal(63, directory_limits(f->directory, 1, 0, &f->arena, &limits));
+}
+
+static void presets_are_applied(void **state)
+{
+    struct fixture *f = *state;
+    const struct limit *limits;
+    populate(f);
+    assert_int_equal(200, call(f, "GET", "/v1/presets", ""));
+    assert_int_equal(4, json_array_size(json_object_get(f->answer, "presets")));
+    assert_int_equal(404, call(f, "GET", "/v1/presets/gold", ""));
+    assert_int_equal(400, call(f, "POST", "/v1/customers/one/preset", "{}"));
+    assert_int_equal(400,
+                     call(f, "POST", "/v1/customers/one/preset", "{\"preset\": \"gold\"}"));
+    assert_string_equal("no-such-preset", error_text(f, "code"));
+    assert_int_equal(
+        200, call(f, "POST", "/v1/customers/one/preset", "{\"preset\": \"web-hosting\"}"));
+    assert_int_equal(6, directory_limits(f->directory, 1, 0, &f->arena, &limits));
+    assert_int_equal(200, call(f, "GET", "/v1/customers/one", ""));
+    assert_string_equal("web-hosting", text(f, "preset"));
+    assert_int_equal(200, call(f, "POST", "/v1/customers/one/preset", "{\"preset\": null}"));
+    assert_int_equal(0, directory_limits(f->directory, 1, 0, &f->arena, &limits));
+    assert_int_equal(503, call(f, "GET", "/v1/accounts/1/quota", ""));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -726,6 +795,8 @@ int main(void)
         TEST(status_counts),
         TEST(config_is_shown),
         TEST(changes_at_a_time_are_ordered),
+        TEST(rules_are_checked),
+        TEST(presets_are_applied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,81 @@
+/* utpost quota: how much of each limit is used. */
+#include "base/stamp.h"
+#include "tool/body.h"
+#include "tool/client.h"
+#include "tool/show.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BAR = 20 };
+
+/* Bytes as people say them, everything else as it is. */
+static const char *amount(struct arena *a, const json_t *line, const char *key)
+{
+    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
+    json_int_t n = json_integer_value(json_object_get(line, key));
+    const char *rule = show_text(a, line, "rule");
+    size_t unit = 0;
+    double scaled = (double)n;
+    if (!strstr(rule, " bytes "))
+        return arena_printf(a, "%lld", (long long)n).ptr;
+    for (; scaled >= 1000 && unit + 1 < COUNT_OF(units); unit++)
+        scaled /= 1000;
+    return arena_printf(a, "%.*f %s", unit == 0 || scaled >= 100 ? 0 : 1, scaled, units[unit])
+        .ptr;
+}
+
+/* "[#####...............]"; what is used at all shows, and only what is full is full. */
+static const char *bar(struct arena *a, const json_t *line)
+{
+    json_int_t used = json_integer_value(json_object_get(line, "used"));
+    json_int_t max = json_integer_value(json_object_get(line, "max"));
+    char text[BAR + 1] = {0};
+    double share = max > 0 ? (double)used / (double)max : 1;
+    int full = share >= 1 ? BAR : (int)(share * BAR);
+    if (full == 0 && used > 0)
+        full = 1;
+    memset(text, '.', BAR);
+    memset(text, '#', (size_t)full);
+    return arena_printf(a, "[%s]", text).ptr;
+}
+
+/* When one more is accepted. */
+static const char *free_at(struct arena *a, const json_t *line)
+{
+    if (json_integer_value(json_object_get(line, "left")) > 0)
+        return "now";
+    const char *at = show_text(a, line, "free_at");
+    return at[0] ? at : "not by itself";
+}
+
+static void show(struct tool_call *c, const json_t *answer)
+{
+    static const char *const plain[] = {"RULE", "USED", "MAX", "LEFT", "FREE", NULL};
+    static const char *const with_bars[] = {"RULE", "USED", "MAX", "", "LEFT", "FREE", NULL};
+    bool has_bars = isatty(STDOUT_FILENO);
+    struct arena *a = &c->arena;
+    struct show_table table;
+    size_t i;
+    json_t *item;
+    show_table_init(&table, a, has_bars ? with_bars : plain);
+    json_array_foreach(json_object_get(answer, "quota"), i, item)
+    {
+        bool is_message = strcmp(show_text(a, item, "scope"), "message") == 0;
+        show_cell(&table, show_text(a, item, "rule"));
+        show_cell(&table, is_message ? "" : amount(a, item, "used"));
+        show_cell(&table, amount(a, item, "max"));
+        if (has_bars)
+            show_cell(&table, is_message ? "" : bar(a, item));
+        show_cell(&table, is_message ? "" : amount(a, item, "left"));
+        show_cell(&table, is_message ? "in each message" : free_at(a, item));
+    }
+    show_table_print(&table, "No rule applies: nothing but the server's own limits.");
+}
+
+int quota_show(struct tool_call *c)
+{
+    return body_send(c, "GET", client_path(c, "/v1/accounts/", c->arguments[0], "/quota"), NULL,
+                     show);
+}
