@@ -53,9 +53,8 @@ struct saving {
     uint64_t needs;
 };
 
-static bool put_parcel(void *ctx, struct parcel *p)
+static bool put_parcel(struct saving *s, const struct parcel *p)
 {
-    struct saving *s = ctx;
     const struct parcel_facts *f = &p->facts;
     if (buf_reserve(s->out, PARCEL_BYTES) < 0)
         return false;
@@ -77,11 +76,38 @@ static bool put_parcel(void *ctx, struct parcel *p)
     return s->out->error == 0;
 }
 
+struct parcels {
+    struct parcel **list;
+    size_t count;
+};
+
+static bool collect(void *ctx, struct parcel *p)
+{
+    struct parcels *all = ctx;
+    all->list[all->count++] = p;
+    return true;
+}
+
+static int by_age(const void *a, const void *b)
+{
+    const struct parcel_facts *x = &(*(struct parcel *const *)a)->facts;
+    const struct parcel_facts *y = &(*(struct parcel *const *)b)->facts;
+    if (x->accepted != y->accepted)
+        return x->accepted < y->accepted ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Oldest first: what is restored stands in line in the order of the image. */
 void image_save(const struct queue *q, struct buf *out, uint64_t *needs)
 {
     struct saving s = {out, UINT64_MAX};
-    queue_each(q, put_parcel, &s);
+    struct parcels all = {xcalloc(q->parcels, sizeof(*all.list)), 0};
+    queue_each(q, collect, &all);
+    qsort(all.list, all.count, sizeof(*all.list), by_age);
+    for (size_t i = 0; i < all.count && put_parcel(&s, all.list[i]); i++)
+        continue;
     *needs = s.needs;
+    free(all.list);
 }
 
 struct loading {

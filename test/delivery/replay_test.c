@@ -274,6 +274,35 @@ static void test_needs_is_the_lowest_living_position(void **state)
     run_fini(&run);
 }
 
+static void test_restored_mail_keeps_its_place(void **state)
+{
+    (void)state;
+    enum { LINE = 500 };
+    struct run run;
+    struct run again;
+    struct buf image = BUF_INIT;
+    uint64_t needs;
+    run_init(&run);
+    run_init(&again);
+    for (uint64_t i = 1; i <= LINE; i++) {
+        struct parcel_facts f = {
+            .id = i * 77777, .position = i, .accepted = start + (stamp)i / 3};
+        queue_add(&run.q, &run.d, &f, 1, 0, start);
+    }
+    image_save(&run.q, &image, &needs);
+    assert_int_equal(image_load(&again.q, &again.d, buf_slice(&image), start), 0);
+    for (uint64_t i = 1; i <= LINE; i++) {
+        uint32_t index;
+        uint32_t count;
+        struct parcel *p = queue_take(&again.q, &again.d, 1, &index, &count);
+        assert_non_null(p);
+        assert_int_equal(p->facts.id, i * 77777);
+    }
+    buf_fini(&image);
+    run_fini(&again);
+    run_fini(&run);
+}
+
 static void test_damaged_images_are_refused(void **state)
 {
     (void)state;
@@ -345,6 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_snapshot_anywhere_and_the_rest),
         cmocka_unit_test(test_needs_is_the_lowest_living_position),
+        cmocka_unit_test(test_restored_mail_keeps_its_place),
         cmocka_unit_test(test_damaged_images_are_refused),
         cmocka_unit_test(test_records_that_make_no_sense),
     };
