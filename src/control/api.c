@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* Chosen passwords take 30 ms and 19 MiB each: a few at a time. */
-enum { THREADS = 4, CONNECTIONS = 256, IDLE_SECONDS = 60, GROUPS_MAX = 256 };
+enum { THREADS = 4, TCP_THREADS = 2, CONNECTIONS = 256, IDLE_SECONDS = 60, GROUPS_MAX = 256 };
 
 static bool is_member(int fd, gid_t primary, gid_t group)
 {
@@ -40,19 +40,32 @@ static bool may_use(const struct api *a, int fd, uid_t *uid)
     return a->config.has_group && is_member(fd, peer.gid, a->config.group);
 }
 
-static struct api_request *request_new(struct api *a, struct MHD_Connection *c,
+static void admit(struct api_request *r, const struct api_door *door)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const char *token = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND,
+                                                    MHD_HTTP_HEADER_AUTHORIZATION);
+    r->access = API_NOBODY;
+    if (door->is_tcp && token)
+        api_admit_token(r, slice_of(token));
+    else if (!door->is_tcp && info && may_use(r->api, info->connect_fd, &r->uid))
+        r->access = API_ADMIN;
+}
+
+static struct api_request *request_new(const struct api_door *door, struct MHD_Connection *c,
                                        const char *method)
 {
+    struct api *a = door->api;
     struct api_request *r = xcalloc(1, sizeof(*r));
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
     r->api = a;
     r->connection = c;
     r->method = method;
     r->text = BUF_BOUNDED(API_BODY_MAX);
     r->now = env_now(a->config.env);
     r->uid = (uid_t)-1;
-    r->is_denied = !info || !may_use(a, info->connect_fd, &r->uid);
+    r->is_tcp = door->is_tcp;
+    admit(r, door);
     return r;
 }
 
@@ -63,6 +76,7 @@ static void request_free(struct api_request *r)
     buf_fini(&r->text);
     json_decref(r->body);
     json_decref(r->answer);
+    buf_fini(&r->plain);
     arena_fini(&r->arena);
     free(r);
 }
@@ -93,18 +107,29 @@ static bool parse_body(struct api_request *r)
     return json_is_object(r->body);
 }
 
+static struct MHD_Response *response_of(const struct api_request *r)
+{
+    if (r->plain_type)
+        return MHD_create_response_from_buffer(r->plain.len, r->plain.ptr,
+                                               MHD_RESPMEM_MUST_COPY);
+    char *text = json_dumps(r->answer, JSON_COMPACT);
+    struct MHD_Response *response =
+        text ? MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE)
+             : NULL;
+    if (!response)
+        free(text);
+    return response;
+}
+
 static enum MHD_Result send_answer(struct api_request *r)
 {
-    char *text = json_dumps(r->answer, JSON_COMPACT);
-    if (!text)
+    struct MHD_Response *response = response_of(r);
+    if (!response)
         return MHD_NO;
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
-    if (!response) {
-        free(text);
-        return MHD_NO;
-    }
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+                            r->plain_type ? r->plain_type : "application/json");
+    if (r->status == 401)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
     /* A generated secret is in some of them. */
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     enum MHD_Result result = MHD_queue_response(r->connection, r->status, response);
@@ -123,19 +148,24 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         return MHD_YES;
     }
     if (*size > 0) {
-        if (!r->is_denied)
+        if (r->access != API_NOBODY)
             buf_append(&r->text, slice_make(data, *size));
         *size = 0;
         return MHD_YES;
     }
-    if (r->is_denied)
+    if (r->access == API_NOBODY && r->is_tcp)
+        api_error(r, 401, "unauthorized",
+                  "Send the header \"Authorization: Bearer TOKEN\"; tokens are made by: utpost"
+                  " token add",
+                  "A valid token is needed here.");
+    else if (r->access == API_NOBODY)
         api_error(r, 403, "forbidden",
                   "Run it as root, as the server's own user, or as a member of the group that"
                   " [api] group names.",
                   "User %ld may not use this socket.", (long)(int)r->uid);
     else if (parse_body(r))
         api_dispatch(r, slice_of(url));
-    INVARIANT(r->answer);
+    INVARIANT(r->answer || r->plain_type);
     log_debug("api-request", LOG_C("method", method), LOG_C("path", url),
               LOG_I("status", r->status), LOG_I("uid", r->uid));
     return send_answer(r);
@@ -169,28 +199,39 @@ static void on_log(void *ctx, const char *fmt, va_list args)
     log_warning("api-server", LOG_S("what", slice_trim(slice_of(text))));
 }
 
+/* False when it could not start (logged). */
+static bool open_door(struct api *a, struct api_door *door, int listen_fd)
+{
+    int fd = dup(listen_fd);
+    door->api = a;
+    if (fd >= 0)
+        door->daemon = MHD_start_daemon(
+            MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ITC | MHD_USE_ERROR_LOG,
+            0, NULL, NULL, on_request, door, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
+            door->is_tcp ? TCP_THREADS : THREADS, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS,
+            MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, MHD_OPTION_UNESCAPE_CALLBACK,
+            keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+            MHD_OPTION_END);
+    if (door->daemon)
+        return true;
+    log_error("api-not-started", LOG_E("error", errno));
+    if (fd >= 0)
+        close(fd);
+    return false;
+}
+
 struct api *api_new(const struct api_config *config)
 {
     struct api *a = xcalloc(1, sizeof(*a));
-    int fd = dup(config->listen_fd);
     a->config = *config;
     a->config.conf = NULL;
+    a->tcp.is_tcp = true;
     pthread_mutex_init(&a->mutex, NULL);
     api_settings_init(&a->settings, config->conf);
-    if (fd >= 0)
-        a->daemon = MHD_start_daemon(
-            MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ITC | MHD_USE_ERROR_LOG,
-            0, NULL, NULL, on_request, a, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, THREADS,
-            MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-            IDLE_SECONDS, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
-            MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
-    if (!a->daemon) {
-        log_error("api-not-started", LOG_E("error", errno));
-        if (fd >= 0)
-            close(fd);
+    if (!open_door(a, &a->local, config->listen_fd) ||
+        (config->tcp_fd > 0 && !open_door(a, &a->tcp, config->tcp_fd)))
         api_free(&a);
-    }
     return a;
 }
 
@@ -198,8 +239,10 @@ void api_free(struct api **a)
 {
     if (!*a)
         return;
-    if ((*a)->daemon)
-        MHD_stop_daemon((*a)->daemon);
+    if ((*a)->tcp.daemon)
+        MHD_stop_daemon((*a)->tcp.daemon);
+    if ((*a)->local.daemon)
+        MHD_stop_daemon((*a)->local.daemon);
     api_settings_fini(&(*a)->settings);
     pthread_mutex_destroy(&(*a)->mutex);
     free(*a);

@@ -1,8 +1,9 @@
-/* api: the JSON API of the control role, HTTP on a Unix socket.
+/* api: the JSON API of the control role, HTTP on a Unix socket, and over TCP for tokens.
  *
  * Serves root, the server's own user, and members of a configured group, by the credentials
- * that the kernel tells of the peer; everybody else gets 403. Bodies are bounded (1 MiB) before
- * they are taken. Answers are JSON objects; an error is
+ * that the kernel tells of the peer; everybody else gets 403. Over TCP a token
+ * says who may do what (control/api_tokens): 401 without one, 403 out of its scope. Bodies are
+ * bounded (1 MiB) before they are taken. Answers are JSON objects; an error is
  *   {"error": {"code": "…", "message": "what is wrong", "hint": "what would be right"}}.
  * A change has been made durable in the control journal when its answer is sent. */
 #ifndef CONTROL_API_H
@@ -19,6 +20,7 @@ struct api;
 
 struct api_config {
     int listen_fd; /* stays the caller's */
+    int tcp_fd;    /* for those with tokens, stays the caller's; -1 or 0: none */
     struct store *store;
     struct env *env;
     struct shared_pages *pages;

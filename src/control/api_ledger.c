@@ -60,11 +60,11 @@ static bool take_since(struct api_request *r, span usual, stamp *out)
     return true;
 }
 
-/* ?account=, 0 when it is not there. */
+/* ?account=; without it the one that the token is for, or 0: all. */
 static bool take_account(struct api_request *r, uint64_t *out)
 {
     slice login = api_query(r, "account");
-    *out = 0;
+    *out = r->only_account;
     return login.len == 0 || api_find_account(r, login, out);
 }
 

@@ -176,9 +176,16 @@ slice api_query(struct api_request *r, const char *name)
 
 bool api_find_account(struct api_request *r, slice login, uint64_t *id)
 {
+    uint64_t found = 0;
     store_lock(r->api->config.store);
-    int rc = store_account_find(r->api->config.store, login, id);
+    int rc = store_account_find(r->api->config.store, login, &found);
     store_unlock(r->api->config.store);
+    if (r->only_account && (rc == -ENOENT || (rc == 0 && found != r->only_account))) {
+        api_error(r, 403, "out-of-scope", NULL, "This token is for another account.");
+        return false;
+    }
+    if (rc == 0)
+        *id = found;
     if (rc == -ENOENT)
         api_error(r, 404, "no-such-account", "Accounts are listed by: utpost account list",
                   "There is no account \"%.*s\".", SLICE_ARG(slice_to(login, 255)));
@@ -294,13 +301,7 @@ bool api_take_lock(struct api_request *r, enum account_state *state, stamp *unti
     return true;
 }
 
-struct api_route {
-    const char *method;
-    const char *pattern; /* '*': one part of the path, given to the handler */
-    api_handler *handler;
-};
-
-static const struct api_route routes[] = {
+const struct api_route api_routes[] = {
     {"GET", "/v1/customers", api_customers_list},
     {"POST", "/v1/customers", api_customers_add},
     {"GET", "/v1/customers/*", api_customer_show},
@@ -336,9 +337,16 @@ static const struct api_route routes[] = {
     {"GET", "/v1/accounts/*/usage", api_usage},
     {"GET", "/v1/accounts/*/errors", api_errors},
     {"POST", "/v1/erase", api_erase},
+    {"GET", "/v1/tokens", api_tokens_list},
+    {"POST", "/v1/tokens", api_tokens_add},
+    {"DELETE", "/v1/tokens/*", api_token_remove},
+    {"GET", "/v1/openapi.json", api_openapi},
+    {"GET", "/metrics", api_metrics},
     {"GET", "/v1/status", api_status},
     {"GET", "/v1/config", api_config_show},
 };
+
+const size_t api_route_count = COUNT_OF(api_routes);
 
 static bool matches(struct api_request *r, slice path, const char *pattern)
 {
@@ -359,13 +367,17 @@ static bool matches(struct api_request *r, slice path, const char *pattern)
 void api_dispatch(struct api_request *r, slice path)
 {
     bool is_known = false;
-    for (size_t i = 0; i < COUNT_OF(routes); i++) {
-        if (!matches(r, path, routes[i].pattern))
+    for (size_t i = 0; i < api_route_count; i++) {
+        if (!matches(r, path, api_routes[i].pattern))
             continue;
         is_known = true;
-        if (strcmp(r->method, routes[i].method) != 0)
+        if (strcmp(r->method, api_routes[i].method) != 0)
             continue;
-        routes[i].handler(r);
+        if (r->access < api_route_needs(&api_routes[i]))
+            api_error(r, 403, "out-of-scope", "See: utpost token add --help",
+                      "This token may not do this.");
+        else
+            api_routes[i].handler(r);
         return;
     }
     if (is_known)

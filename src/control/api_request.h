@@ -10,6 +10,14 @@
 #include <microhttpd.h>
 #include <pthread.h>
 
+/* Who asks; each may what the ones before it may. */
+enum api_access {
+    API_NOBODY,
+    API_ACCOUNT, /* only about one account */
+    API_READ,
+    API_ADMIN,
+};
+
 enum { API_BODY_MAX = 1024 * 1024, API_ARGS_MAX = 2, API_PAGE = 100, API_PAGE_MAX = 1000 };
 
 /* What of the configuration requests need; replaced as a whole. */
@@ -20,9 +28,17 @@ struct api_settings {
     uint64_t node;
 };
 
+/* Where requests come in. */
+struct api_door {
+    struct api *api;
+    bool is_tcp; /* who asks shows a token */
+    struct MHD_Daemon *daemon;
+};
+
 struct api {
     struct api_config config;
-    struct MHD_Daemon *daemon;
+    struct api_door local;
+    struct api_door tcp;
     pthread_mutex_t mutex; /* guards settings */
     struct api_settings settings;
 };
@@ -33,16 +49,32 @@ struct api_request {
     const char *method;
     struct arena arena;
     struct buf text; /* the body as it arrived */
-    bool is_denied;
+    enum api_access access;
+    uint64_t only_account; /* API_ACCOUNT: whose */
+    bool is_tcp;
     uid_t uid;
     stamp now;
     json_t *body;             /* an object; empty when nothing was sent */
     slice args[API_ARGS_MAX]; /* of the path, where the route has '*' */
     unsigned status;
     json_t *answer;
+    struct buf plain; /* the answer, when it has a type of its own */
+    const char *plain_type;
 };
 
 typedef void api_handler(struct api_request *r);
+
+struct api_route {
+    const char *method;
+    const char *pattern; /* '*': one part of the path, given to the handler */
+    api_handler *handler;
+};
+extern const struct api_route api_routes[];
+extern const size_t api_route_count;
+/* Who may use it (api_routes.c). */
+enum api_access api_route_needs(const struct api_route *route) NONNULL(1);
+/* Gives the request the access of its token: "Bearer …". */
+void api_admit_token(struct api_request *r, slice authorization) NONNULL(1);
 
 /* Finds the route, runs it; there is an answer then. */
 void api_dispatch(struct api_request *r, slice path) NONNULL(1);
@@ -101,6 +133,7 @@ api_handler api_account_rules, api_account_rule_add, api_account_rule_remove,
 api_handler api_customer_rules, api_customer_rule_add, api_customer_rule_remove,
     api_customer_preset;
 api_handler api_queue_list, api_queue_show, api_status, api_config_show;
+api_handler api_tokens_list, api_tokens_add, api_token_remove, api_openapi, api_metrics;
 api_handler api_trace, api_messages_list, api_usage, api_errors, api_erase;
 
 /* Asks another role over its query socket: the answer, or NULL with -errno in *rc. Takes over

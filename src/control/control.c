@@ -13,6 +13,8 @@
 #define NUMBERS_EVERY SPAN_SECOND
 #define RETRY_EVERY (5 * SPAN_SECOND)
 #define SWEEP_EVERY (30 * SPAN_SECOND)
+#define EXPIRE_EVERY (10 * SPAN_MINUTE)
+#define EXPIRE_NEXT (200 * SPAN_MS)
 
 /* delivery reads the control journal from its next step on; until then it holds nothing back.
  */
@@ -25,6 +27,7 @@ struct control {
     struct api *api;
     struct ledger *ledger;
     struct projector *projector;
+    struct timer expire;
     struct timer numbers;
     struct timer retry;
     struct timer sweep;
@@ -65,6 +68,24 @@ static void on_sweep(void *ctx)
     if (rc < 0)
         log_warning("control-journal-not-swept", LOG_E("error", rc));
     timer_set(&c->sweep, SWEEP_EVERY);
+}
+
+/* A little at a time, so that the projector is not kept waiting. */
+static void on_expire(void *ctx)
+{
+    struct control *c = ctx;
+    const struct conf_retention *keep = &c->role->conf->retention;
+    const struct ledger_retention retention = {
+        .messages = keep->message_log,
+        .minutes = keep->usage_minutes,
+        .hours = keep->usage_hours,
+        .days = keep->usage_days,
+        .errors = keep->error_list,
+    };
+    int removed = ledger_expire(c->ledger, &retention, env_now(c->role->env));
+    if (removed < 0)
+        log_warning("ledger-not-expired", LOG_E("error", removed));
+    timer_set(&c->expire, removed > 0 ? EXPIRE_NEXT : EXPIRE_EVERY);
 }
 
 static void on_reload(void *ctx)
@@ -184,6 +205,7 @@ static int open_api(struct control *c)
     struct role *r = c->role;
     struct api_config config = {
         .listen_fd = role_fd(r, "api"),
+        .tcp_fd = role_fd(r, "api-tcp"),
         .store = c->store,
         .env = r->env,
         .pages = r->pages,
@@ -206,6 +228,9 @@ static void serve(struct control *c)
     timer_init(&c->numbers, r->loop, on_numbers, c);
     timer_init(&c->retry, r->loop, on_retry, c);
     timer_init(&c->sweep, r->loop, on_sweep, c);
+    timer_init(&c->expire, r->loop, on_expire, c);
+    if (c->ledger)
+        timer_set(&c->expire, SPAN_MINUTE);
     on_numbers(c);
     timer_set(&c->retry, RETRY_EVERY);
     timer_set(&c->sweep, SWEEP_EVERY);
@@ -220,6 +245,7 @@ static void serve(struct control *c)
     timer_cancel(&c->numbers);
     timer_cancel(&c->retry);
     timer_cancel(&c->sweep);
+    timer_cancel(&c->expire);
 }
 
 int control_run(struct role *role)

@@ -94,6 +94,17 @@ const char *const schema_steps[] = {
     "  rule TEXT NOT NULL,"
     "  PRIMARY KEY (account, position)"
     ") STRICT, WITHOUT ROWID;",
+
+    /* 3: tokens of the API over TCP. */
+    "CREATE TABLE tokens ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  hash BLOB NOT NULL UNIQUE," /* BLAKE2b of the token */
+    "  scope INTEGER NOT NULL,"    /* enum token_scope */
+    "  account INTEGER REFERENCES accounts (id) ON DELETE CASCADE,"
+    "  label TEXT,"
+    "  created INTEGER NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX tokens_account ON tokens (account) WHERE account IS NOT NULL;",
 };
 
 const size_t schema_step_count = COUNT_OF(schema_steps);

@@ -41,6 +41,19 @@ struct store_credential {
     stamp created;
 };
 
+/* Numbers are in the database: for ever. */
+enum token_scope { TOKEN_ADMIN = 0, TOKEN_READ = 1, TOKEN_ACCOUNT = 2 };
+
+/* A token of the API over TCP; its hash is kept, itself nowhere. */
+struct store_token {
+    uint64_t id;
+    enum token_scope scope;
+    uint64_t account; /* TOKEN_ACCOUNT: whose */
+    slice login;      /* its login */
+    slice label;
+    stamp created;
+};
+
 struct store_outbox_row {
     uint64_t version;
     uint64_t customer;
@@ -123,5 +136,15 @@ int store_credential_list(struct store *s, uint64_t account, uint64_t after, uns
 int store_credential_add(struct store *s, struct directory_credential *c, stamp now,
                          uint64_t *holder) MUST_USE NONNULL(1, 2, 4);
 int store_credential_remove(struct store *s, uint64_t id) MUST_USE NONNULL(1);
+
+/* t->id is set. */
+int store_token_add(struct store *s, struct store_token *t, slice hash, stamp now) MUST_USE
+    NONNULL(1, 2);
+int store_token_remove(struct store *s, uint64_t id) MUST_USE NONNULL(1);
+/* -ENOENT: there is no such token. */
+int store_token_find(struct store *s, slice hash, struct arena *a,
+                     struct store_token *out) MUST_USE NONNULL(1, 3, 4);
+int store_token_list(struct store *s, uint64_t after, unsigned limit, struct arena *a,
+                     struct store_token **out) MUST_USE NONNULL(1, 4, 5);
 
 #endif

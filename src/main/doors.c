@@ -156,6 +156,22 @@ static bool open_listeners(const struct conf *conf, struct handover *h, struct b
     return ok;
 }
 
+static bool open_api(const struct conf *conf, struct handover *h, struct buf *why)
+{
+    struct address a;
+    uint16_t port;
+    if (conf->api.listen.len == 0 ||
+        conf_endpoint(conf->api.listen, &a, &port) != CONF_ENDPOINT_INET)
+        return true;
+    int fd = open_inet(&a, port, false);
+    if (fd >= 0)
+        handover_add(h, FOR(ROLE_CONTROL), "api-tcp", fd);
+    else
+        buf_printf(why, "[api] listen: the address %.*s %s\n", SLICE_ARG(conf->api.listen),
+                   advice(-fd));
+    return fd >= 0;
+}
+
 struct unix_door {
     slice path;
     const char *name;
@@ -206,6 +222,7 @@ bool doors_open(const struct conf *conf, const struct process_user users[ROLE_CO
          api_group(conf, control->gid), 0660},
     };
     bool ok = open_listeners(conf, h, why);
+    ok = open_api(conf, h, why) && ok;
     for (size_t i = 0; i < COUNT_OF(doors); i++)
         ok = open_door(&doors[i], h, why) && ok;
     arena_fini(&a);

@@ -77,7 +77,7 @@ static void suggest_section(struct parser *p, slice name)
     else
         PROBLEM(p,
                 "unknown section [%.*s]; the sections are server, log, tls, listener NAME, "
-                "submission, delivery, smarthost, resolver, journal and api",
+                "submission, delivery, smarthost, resolver, journal, api and retention",
                 SLICE_ARG(shown(p, name)));
 }
 

@@ -44,6 +44,7 @@ enum conf_log_format { CONF_LOGFMT, CONF_JSON };
 #define CONF_PICK_resolver CONF_NOTHING
 #define CONF_PICK_journal CONF_NOTHING
 #define CONF_PICK_api CONF_NOTHING
+#define CONF_PICK_retention CONF_NOTHING
 
 struct conf_server {
 #undef CONF_PICK_server
@@ -126,6 +127,14 @@ struct conf_api {
 #define CONF_PICK_api CONF_NOTHING
 };
 
+struct conf_retention {
+#undef CONF_PICK_retention
+#define CONF_PICK_retention CONF_TAKE
+#include "model/params.def"
+#undef CONF_PICK_retention
+#define CONF_PICK_retention CONF_NOTHING
+};
+
 #undef TEXT
 #undef NUMBER
 #undef SIZE
@@ -143,6 +152,7 @@ struct conf {
     struct conf_resolver resolver;
     struct conf_journal journal;
     struct conf_api api;
+    struct conf_retention retention;
     const struct conf_listener *listeners;
     size_t listener_count;
     struct arena arena; /* owns all of the above */

@@ -210,6 +210,17 @@ static void check_paths(struct check *k)
                 CONF_SOCKET_PATH_MAX - 20);
 }
 
+static void check_api(struct check *k)
+{
+    const struct conf_api *api = &k->conf->api;
+    struct address a;
+    uint16_t port;
+    if (api->listen.len > 0 && conf_endpoint(api->listen, &a, &port) != CONF_ENDPOINT_INET)
+        PROBLEM(k, line_of(k, &api->listen),
+                "listen: `%.*s` is no address with a port; write `127.0.0.1:8025`, say",
+                SLICE_ARG(api->listen));
+}
+
 static void check_numbers(struct check *k)
 {
     const struct conf *c = k->conf;
@@ -233,6 +244,7 @@ unsigned conf_check(const struct conf *c, slice name, const struct conf_lines *l
     check_numbers(&k);
     check_smarthost(&k);
     check_resolver(&k);
+    check_api(&k);
     for (size_t i = 0; i < c->listener_count; i++)
         check_listener(&k, i);
     return k.problems;

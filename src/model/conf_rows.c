@@ -13,6 +13,7 @@
 #define STRUCT_resolver struct conf_resolver
 #define STRUCT_journal struct conf_journal
 #define STRUCT_api struct conf_api
+#define STRUCT_retention struct conf_retention
 
 #define ID_server CONF_IN_SERVER
 #define ID_log CONF_IN_LOG
@@ -24,6 +25,7 @@
 #define ID_resolver CONF_IN_RESOLVER
 #define ID_journal CONF_IN_JOURNAL
 #define ID_api CONF_IN_API
+#define ID_retention CONF_IN_RETENTION
 
 #define AT(sect, field_) .section = ID_##sect, .offset = offsetof(STRUCT_##sect, field_)
 #define TEXT(sect, field_, key_, default_, reload_, doc_)                 \
@@ -80,6 +82,7 @@ static const struct {
     [CONF_IN_RESOLVER] = {"resolver", offsetof(struct conf, resolver)},
     [CONF_IN_JOURNAL] = {"journal", offsetof(struct conf, journal)},
     [CONF_IN_API] = {"api", offsetof(struct conf, api)},
+    [CONF_IN_RETENTION] = {"retention", offsetof(struct conf, retention)},
 };
 
 const char *conf_section_name(enum conf_section s)

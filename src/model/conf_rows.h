@@ -15,6 +15,7 @@ enum conf_section {
     CONF_IN_RESOLVER,
     CONF_IN_JOURNAL,
     CONF_IN_API,
+    CONF_IN_RETENTION,
     CONF_SECTIONS
 };
 

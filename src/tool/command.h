@@ -99,6 +99,8 @@ int rule_list(struct tool_call *c), rule_add(struct tool_call *c),
     rule_remove(struct tool_call *c);
 int quota_show(struct tool_call *c);
 int queue_list(struct tool_call *c), queue_show(struct tool_call *c);
+int token_add(struct tool_call *c), token_list(struct tool_call *c),
+    token_revoke(struct tool_call *c);
 int trace_show(struct tool_call *c), messages_list(struct tool_call *c),
     usage_show(struct tool_call *c), errors_list(struct tool_call *c),
     erase_address(struct tool_call *c);

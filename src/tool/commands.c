@@ -91,6 +91,11 @@ static const struct tool_option queue_options[] = {
     END,
 };
 
+static const struct tool_option token_options[] = {
+    {"label", "TEXT", "what it is for", false},
+    END,
+};
+
 static const struct tool_option trace_options[] = {
     {"account", "LOGIN", "only messages of this account", false},
     {"limit", "N", "at most so many messages, newest first (5)", false},
@@ -221,6 +226,16 @@ const struct tool_command tool_commands[] = {
      queue_list},
     {"queue show", "ID", 1, 1, none, "show one message and all its recipients", NULL,
      "queue show 0abc1def2gh3j\n", queue_show},
+
+    {"token add", "SCOPE", 1, 1, token_options, "let a program use the API over the network",
+     "SCOPE is admin (everything), read (looking at everything but tokens) or account:LOGIN "
+     "(that account's"
+     " messages, use and errors). The token is shown once. It counts where [api] listen says.",
+     "token add read --label monitoring\ntoken add account:anna@example.org\n", token_add},
+    {"token list", "", 0, 0, none, "list the tokens of the API", NULL, "token list\n",
+     token_list},
+    {"token revoke", "ID", 1, 1, none, "take a token away", NULL, "token revoke 3\n",
+     token_revoke},
 
     {"trace", "ID|ADDRESS", 1, 1, trace_options, "tell everything that happened to a message",
      "The id is the one of the 250 answer, or the whole Message-ID. An address is looked for as"

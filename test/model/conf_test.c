@@ -119,7 +119,8 @@ static const struct {
      "t.conf:1: unknown section [submision]; did you mean [submission]?\n"},
     {"a section like no other", "[xylophones]\n",
      "t.conf:1: unknown section [xylophones]; the sections are server, log, tls, listener "
-     "NAME, submission, delivery, smarthost, resolver, journal and api\n"},
+     "NAME, submission, delivery, smarthost, resolver, journal, api and "
+     "retention\n"},
     {"an open section", "[server\n",
      "t.conf:1: a section's line ends with `]`; for example [server]\n"},
     {"a name too many", "[server x]\n",

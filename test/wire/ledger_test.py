@@ -1,11 +1,13 @@
 """The ledger: what happened to every message, asked with the command."""
 import email.utils
+import http.client
 import json
 import os
+import pathlib
 import re
 import signal
 
-from harness import LOGIN, crlf, sample, wait_for
+from harness import LOGIN, crlf, free_port, sample, wait_for
 
 
 def script(verb, argument, _count):
@@ -126,3 +128,86 @@ def test_an_address_is_erased(case):
     for path in (server.dir / "state" / "control").glob("ledger.db*"):
         assert b"nobody@example.net" not in path.read_bytes(), path
     assert re.search(r"Recipients:? +0", server.cli("erase", "nobody@example.net").stdout)
+
+
+def fetch(port, path, token=None, method="GET", body=None):
+    """Status, answer and headers over TCP."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, path, body=body, headers=headers)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, text, dict(answer.getheaders())
+
+
+def test_tokens_over_tcp(case):
+    port = free_port()
+    server = case.utpost(sections={"api": {"listen": f"127.0.0.1:{port}"}})
+    server.add_account("bo@example.com")
+    with server.smtp() as s:
+        s.sendmail(LOGIN, ["cy@example.net"], crlf(sample()))
+    server.captured()
+    for token in (None, "x" * 26, "' OR 1=1"):
+        status, text, headers = fetch(port, "/v1/status", token)
+        assert status == 401 and json.loads(text)["error"]["hint"] and headers["WWW-Authenticate"] == "Bearer", text
+    admin, read, mine = (server.ask("token", "add", scope)["token"] for scope in
+                         ("admin", "read", f"account:{LOGIN}"))
+    bo = server.ask("token", "add", "account:bo@example.com", "--label", "Bo's")["token"]
+    assert fetch(port, "/v1/status", read)[0] == fetch(port, "/v1/status", admin)[0] == 200
+    assert fetch(port, "/v1/status", mine)[0] == 403
+    assert fetch(port, "/v1/tokens", read)[0] == 403
+    assert fetch(port, "/v1/customers", read, "POST", '{"name": "x"}')[0] == 403
+    assert fetch(port, "/v1/customers", admin, "POST", '{"name": "x"}')[0] == 201
+    wait_for("the message in the ledger",
+             lambda: fetch(port, "/v1/trace?q=cy@example.net", mine)[0] == 200)
+    assert len(json.loads(fetch(port, "/v1/messages", mine)[1])["messages"]) == 1
+    assert json.loads(fetch(port, "/v1/messages", bo)[1])["messages"] == []
+    assert fetch(port, "/v1/trace?q=cy@example.net", bo)[0] == 404
+    for path in (f"/v1/messages?account={LOGIN}", f"/v1/trace?q=cy@example.net&account={LOGIN}",
+                 f"/v1/accounts/{LOGIN}/usage", f"/v1/accounts/{LOGIN}/errors",
+                 "/v1/accounts/nobody/errors"):
+        assert fetch(port, path, bo)[0] == 403, path
+        assert fetch(port, path, mine)[0] == (403 if "nobody" in path else 200), path
+    tokens = server.ask("token", "list")["tokens"]
+    assert [t["scope"] for t in tokens] == ["admin", "read", f"account:{LOGIN}", "account:bo@example.com"], tokens
+    for path in (server.dir / "state" / "control").glob("directory.db*"):
+        assert admin.encode() not in path.read_bytes(), path
+    server.cli("token", "revoke", tokens[0]["id"])
+    assert fetch(port, "/v1/status", admin)[0] == 401
+    server.cli("account", "remove", "bo@example.com")
+    assert fetch(port, "/v1/messages", bo)[0] == 401
+    wrong = server.cli("token", "add", "everything", check=False)
+    assert wrong.returncode == 1 and "account:LOGIN" in wrong.stderr, wrong
+
+
+def test_metrics(case):
+    port = free_port()
+    server = case.utpost(sections={"api": {"listen": f"127.0.0.1:{port}"}})
+    token = server.ask("token", "add", "read")["token"]
+    with server.smtp() as s:
+        s.sendmail(LOGIN, ["cy@example.net"], crlf(sample()))
+    server.captured()
+
+    def numbers():
+        status, text, headers = fetch(port, "/metrics", token)
+        assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4"), headers
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        assert all(re.fullmatch(r'utpost_[a-z_]+(\{[a-z]+="[^"]+"\})? [0-9]+', line) for line in lines), text
+        return dict(line.rsplit(" ", 1) for line in lines)
+    wait_for("the message in the metrics and in the ledger", lambda: (
+        numbers()["utpost_messages_accepted_total"] == "1" and numbers()["utpost_delivered_total"] == "1"
+        and numbers()["utpost_ledger_up"] == "1"
+        and numbers()['utpost_ledger_behind_octets{journal="smtpd"}'] == "0"))
+    documented = (pathlib.Path(__file__).parents[2] / "docs/operations.md").read_text()
+    for name in numbers():
+        assert name.split("{")[0] in documented, name
+
+
+def test_the_openapi_document_is_served(case):
+    port = free_port()
+    server = case.utpost(sections={"api": {"listen": f"127.0.0.1:{port}"}})
+    token = server.ask("token", "add", "read")["token"]
+    served = json.loads(fetch(port, "/v1/openapi.json", token)[1])
+    kept = json.loads((pathlib.Path(__file__).parents[2] / "docs/openapi.json").read_text())
+    assert served == kept and "/v1/trace" in served["paths"], served
