@@ -20,6 +20,17 @@ static json_t *line_to_json(const json_t *line)
                      used, "max", max, "left", used < max ? max - used : 0, "free_at", free_at);
 }
 
+/* Whether it is locked, too: then no room in a window helps. */
+static void copy_lock(json_t *answer, json_t *says)
+{
+    static const char *const keys[] = {"locked", "until", "reason"};
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        json_t *value = json_object_get(says, keys[i]);
+        if (answer && value)
+            json_object_set(answer, keys[i], value);
+    }
+}
+
 void api_account_quota(struct api_request *r)
 {
     struct store_account a;
@@ -34,7 +45,8 @@ void api_account_quota(struct api_request *r)
     json_t *says = api_ask(
         r, "smtpd", json_pack("{s:s, s:I}", "question", "quota", "account", (json_int_t)a.d.id),
         ASK_TIMEOUT, &rc);
-    if (!says || !json_is_array(says)) {
+    const json_t *rules = json_is_array(says) ? says : json_object_get(says, "rules");
+    if (!json_is_array(rules)) {
         const char *why = json_string_value(json_object_get(says, "error"));
         api_error(r, 503, "smtpd-not-reachable", "See: utpost status",
                   "The smtpd role does not say what is used: %s.",
@@ -45,9 +57,11 @@ void api_account_quota(struct api_request *r)
         return;
     }
     json_t *list = json_array();
-    json_array_foreach(says, i, item) json_array_append_new(list, line_to_json(item));
+    json_array_foreach(rules, i, item) json_array_append_new(list, line_to_json(item));
+    json_t *answer =
+        json_pack("{s:o, s:o, s:o, s:o}", "account", api_text(a.d.login), "customer",
+                  api_text(a.customer_name), "now", api_stamp(r->now), "quota", list);
+    copy_lock(answer, says);
     json_decref(says);
-    api_answer(r, 200,
-               json_pack("{s:o, s:o, s:o, s:o}", "account", api_text(a.d.login), "customer",
-                         api_text(a.customer_name), "now", api_stamp(r->now), "quota", list));
+    api_answer(r, 200, answer);
 }

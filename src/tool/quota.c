@@ -59,6 +59,13 @@ static void show(struct tool_call *c, const json_t *answer)
     struct show_table table;
     size_t i;
     json_t *item;
+    if (json_is_true(json_object_get(answer, "locked"))) {
+        const char *until = show_text(a, answer, "until");
+        const char *reason = show_text(a, answer, "reason");
+        show_pair("Locked", arena_printf(a, "%s%s%s%s", until[0] ? "until " : "for good", until,
+                                         reason[0] ? ": " : "", reason)
+                                .ptr);
+    }
     show_table_init(&table, a, has_bars ? with_bars : plain);
     json_array_foreach(json_object_get(answer, "quota"), i, item)
     {
