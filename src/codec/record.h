@@ -117,12 +117,22 @@ enum record_tag {
     TAG_MAX_SIZE = 80,
     TAG_CONTACT = 81,
     TAG_TIME_ZONE = 82,
-    TAG_RULE = 83,   /* one rule as a line of text (policy/rule); repeated */
-    TAG_PRESET = 84, /* name of a preset (model/preset) */
+    TAG_RULE = 83,     /* one rule as a line of text (policy/rule); repeated */
+    TAG_PRESET = 84,   /* name of a preset (model/preset) */
+    TAG_UNLOCKED = 86, /* of an account: locks by rule under older versions are lifted */
     /* COMMAND */
     TAG_VERB = 90,
     TAG_ARGUMENT = 91,
     TAG_BY = 92, /* who gave it */
+    /* What limits count. MESSAGE too has TAG_COUNTED_AT when it is not the header's stamp. LOCK
+     * has TAG_ID, TAG_VERSION (of the directory that it was made under), TAG_UNTIL, TAG_RULE,
+     * TAG_KEY (whose window), TAG_REASON; its end has TAG_REMOVED besides. REFUSALS are those
+     * of an account and credential in a second: TAG_COUNT, what was attempted in vain (aborted
+     * messages too), and TAG_RULE, the last that refused. */
+    TAG_COUNTED_AT = 110, /* a stamp of the limits' clock */
+    TAG_MESSAGES = 111,
+    TAG_RECIPIENTS = 112,
+    TAG_BYTES = 113,
 };
 
 enum message_flag {

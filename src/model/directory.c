@@ -128,6 +128,7 @@ static bool copy_account(const struct directory *d, const struct account_node *n
         .sender_count = from->sender_count,
         .max_recipients = from->max_recipients,
         .max_size = from->max_size,
+        .unlocked = from->unlocked,
     };
     restrict_state(&copy, from->state, from->until, from->reason, now);
     if (!inherit(&d->state, from->customer, now, &copy))

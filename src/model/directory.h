@@ -66,6 +66,7 @@ struct directory_account {
     size_t sender_count;
     uint32_t max_recipients;
     uint64_t max_size;
+    uint64_t unlocked; /* version of the directory at the last unlock; 0: never */
     slice preset;
     const struct rule *rules;
     size_t rule_count;

@@ -71,6 +71,7 @@ void directory_put_account(struct buf *fields, uint64_t version,
         record_put(fields, TAG_SENDER, a->senders[i]);
     put_number(fields, TAG_MAX_RECIPIENTS, a->max_recipients);
     put_number(fields, TAG_MAX_SIZE, a->max_size);
+    put_number(fields, TAG_UNLOCKED, a->unlocked);
     put_rules(fields, a->preset, a->rules, a->rule_count);
 }
 
@@ -266,6 +267,9 @@ static void take_account_field(struct directory_account *a, const struct record_
         break;
     case TAG_MAX_SIZE:
         a->max_size = f->number;
+        break;
+    case TAG_UNLOCKED:
+        a->unlocked = f->number;
         break;
     default:
         break;

@@ -35,8 +35,10 @@ struct account {
     enum sender_right right;
     const slice *senders; /* canonical domains or addresses */
     size_t sender_count;
-    uint32_t max_recipients; /* per message; 0: the server's limit alone */
-    uint64_t max_size;       /* octets; 0: the server's limit alone */
+    uint32_t max_recipients;  /* per message; 0: the server's limit alone */
+    uint64_t max_size;        /* octets; 0: the server's limit alone */
+    uint32_t told_recipients; /* RCPTMAX of a rule (RFC 9422), to be told; 0: none */
+    uint64_t unlocked; /* locks by rule under older versions of the directory are lifted */
 };
 
 #endif

@@ -295,6 +295,22 @@ static enum limiter_result check_all(struct limiter *l, const struct limiter_res
     return refused ? LIMITER_REFUSED : LIMITER_OK;
 }
 
+/* The attempt that was just counted is part of the truth, but a rule that only it has filled
+ * (one message a second) is not why it was refused. */
+static void tell_attempt(const struct limit_verdict *first, struct limit_verdict *v)
+{
+    bool had_room =
+        v->rule.attempts && v->used >= v->asked && fits(v->used - v->asked, v->asked, v->max);
+    if (!had_room)
+        return;
+    stamp free_at = v->free_at;
+    bool is_after_held = v->is_after_held;
+    *v = *first;
+    v->used += first->rule.attempts ? first->asked : 0;
+    v->free_at = free_at;
+    v->is_after_held = is_after_held;
+}
+
 enum limiter_result limiter_reserve(struct limiter *l, struct limiter_reservation *r,
                                     const struct limit *limits, size_t count,
                                     const struct amounts *asked, stamp at,
@@ -305,9 +321,10 @@ enum limiter_result limiter_reserve(struct limiter *l, struct limiter_reservatio
         return LIMITER_NO_MEMORY;
     enum limiter_result result = check_all(l, r, limits, count, asked, now, verdict);
     if (result == LIMITER_REFUSED) {
+        struct limit_verdict first = *verdict;
         count_attempts(l, limits, count, asked, now);
-        /* The attempt that was just counted is part of the truth. */
         check_all(l, r, limits, count, asked, now, verdict);
+        tell_attempt(&first, verdict);
     }
     if (result != LIMITER_OK)
         return result;
@@ -464,6 +481,20 @@ void limiter_ask(struct limiter *l, const struct limit *limit, uint64_t asked, s
     blame(verdict, &limit->rule, c, max_of(limit), asked, now, true);
     if (fits(verdict->used, asked, verdict->max))
         verdict->free_at = now;
+}
+
+void limiter_forget(struct limiter *l, const struct limit *limit)
+{
+    struct entity probe = {.key = {limit->entity, limit->rule.scope}};
+    struct entity *e = map_get(&l->entities, MAP_KEY(probe.key));
+    for (uint32_t i = 0; e && i < e->count; i++) {
+        struct counter *c = &e->counters[i];
+        if (c->unit != limit->rule.unit || c->length != limit->rule.window)
+            continue;
+        window_fini(&c->window);
+        c->period_used = 0;
+        c->notified = false;
+    }
 }
 
 static bool is_idle(struct entity *e, stamp now)

@@ -90,6 +90,10 @@ int limiter_replay(struct limiter *l, const struct limit *limits, size_t count,
 void limiter_ask(struct limiter *l, const struct limit *limit, uint64_t asked, stamp now,
                  struct limit_verdict *verdict) NONNULL(1, 2, 5);
 
+/* Empties the limit's counter; what is held stays: an operator has lifted the lock of its rule.
+ */
+void limiter_forget(struct limiter *l, const struct limit *limit) NONNULL(1, 2);
+
 /* Forgets who has nothing left in any window: some at a time. */
 void limiter_sweep(struct limiter *l, stamp now, unsigned most) NONNULL(1);
 
