@@ -17,8 +17,7 @@ help:
 
 run:
 	@tools/install-deps build
-	@[ -f build/build.ninja ] || meson setup build
-	@ninja -C build utpostd utpost
+	@$(MAKE) --no-print-directory all
 	@tools/demo run
 
 demo-mail:

@@ -214,6 +214,8 @@ static void write_extensions(const struct submission *s, struct buf *text)
     buf_append(text, SLICE("\n8BITMIME\nSMTPUTF8\nENHANCEDSTATUSCODES\nCHUNKING"));
     if (s->config->tls == SUBMISSION_TLS_STARTTLS && !s->is_tls && !s->has_authenticated)
         buf_append(text, SLICE("\nSTARTTLS"));
+    if (s->has_account && s->account.told_recipients)
+        buf_printf(text, "\nLIMITS RCPTMAX=%" PRIu32, s->account.told_recipients);
     bool is_first = true;
     for (enum verify_mechanism m = VERIFY_PLAIN; m <= VERIFY_EXTERNAL; m++) {
         if (!submission_may_auth(s, m))

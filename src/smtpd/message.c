@@ -34,6 +34,7 @@ struct message {
     struct job job;
     struct buf fields;
     size_t recipient_count;
+    struct limiting_charge charge;
 };
 
 static void on_committed(struct loop_task *t);
@@ -336,10 +337,29 @@ static void log_failed(const struct message *m, int err)
               LOG_ID("session", m->entry.header.session), LOG_E("error", err));
 }
 
+static void end_commit(struct message *m, int err, const struct reply *refusal)
+{
+    m->is_committing = false;
+    m->store->committing--;
+    if (m->fn)
+        m->fn(m->ctx, err, refusal);
+    message_release(m);
+}
+
+/* A limit has spoken. */
+static void refuse(struct message *m, const struct reply *refusal)
+{
+    if (m->is_file_named)
+        (void)!large_remove(m->store->env, m->file.file);
+    end_commit(m, 0, refusal);
+}
+
 /* The disk has spoken. */
 static void finish(struct message *m, int err)
 {
     struct message_store *st = m->store;
+    if (st->limiting)
+        limiting_release(st->limiting, &m->charge);
     if (err == 0) {
         atomic_fetch_add(&st->stats->messages, 1);
         atomic_fetch_add(&st->stats->recipients, m->recipient_count);
@@ -349,11 +369,7 @@ static void finish(struct message *m, int err)
         if (m->is_file_named)
             (void)!large_remove(st->env, m->file.file);
     }
-    m->is_committing = false;
-    st->committing--;
-    if (m->fn)
-        m->fn(m->ctx, err);
-    message_release(m);
+    end_commit(m, err, NULL);
 }
 
 void message_store_settle(struct message_store *st)
@@ -384,6 +400,8 @@ static void entry_done(struct journal_entry *e)
 {
     struct message *m = CONTAINER_OF(e, struct message, entry);
     struct message_store *st = m->store;
+    if (st->limiting)
+        limiting_settle(st->limiting, &m->charge, e);
     struct message *newest = atomic_load(&st->committed);
     do {
         m->next = newest;
@@ -394,14 +412,23 @@ static void entry_done(struct journal_entry *e)
 
 static void append_record(struct message *m)
 {
+    struct message_store *st = m->store;
+    struct wording refusal;
     m->entry.fields = buf_slice(&m->fields);
     m->entry.body = m->body;
     m->entry.body_count = (int)m->filled; /* none when all went to the file */
     m->entry.done = entry_done;
     /* In this order: a committer that lingers for this record must not be sent off before it
      * has it. */
-    journal_append(m->store->journal, &m->entry);
+    bool is_appended = true;
+    if (st->limiting)
+        is_appended =
+            limiting_append(st->limiting, &m->charge, &m->entry, &m->fields, &refusal);
+    else
+        journal_append(st->journal, &m->entry);
     expect_no_more(m);
+    if (!is_appended)
+        refuse(m, &refusal.reply);
 }
 
 static void file_work(struct job *j)
@@ -430,6 +457,10 @@ void message_commit(struct message *m, const struct message_facts *f, message_fn
     m->is_committing = true;
     st->committing++;
     m->recipient_count = f->transaction->recipient_count;
+    if (f->charge) {
+        m->charge = *f->charge;
+        *f->charge = (struct limiting_charge){0};
+    }
     if (m->error == 0 && m->has_file)
         m->error = spill(m);
     set_header(m, f);

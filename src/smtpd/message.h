@@ -15,6 +15,7 @@
 #include "journal/writer.h"
 #include "net/jobs.h"
 #include "net/role.h"
+#include "smtpd/limiting.h"
 #include "smtpd/limits.h"
 
 enum {
@@ -37,6 +38,7 @@ struct message_store {
     struct journal_writer *journal;
     struct jobs *jobs; /* syncs files */
     struct limits *limits;
+    struct limiting *limiting; /* NULL: nothing is counted */
     struct stats_page *stats;
     void (*on_release)(void *ctx); /* a message is gone; may be NULL */
     void *ctx;
@@ -79,12 +81,13 @@ struct message_facts {
     uint64_t session;
     slice client;
     slice listener;
+    struct limiting_charge *charge; /* moved to the message; NULL: nothing is held */
 };
 
-/* Makes it durable. fn is called once, on the loop, with 0 or -errno: usually later, at once
- * when it could not even begin. The message is gone after that; until then message_abandon
- * takes the owner away. */
-typedef void message_fn(void *ctx, int err);
+/* Makes it durable. fn is called once, on the loop, with 0 or -errno, or with a limit's refusal
+ * instead: usually later, at once when it could not even begin. The message is gone after that;
+ * until then message_abandon takes the owner away. */
+typedef void message_fn(void *ctx, int err, const struct reply *refusal);
 void message_commit(struct message *m, const struct message_facts *f, message_fn *fn, void *ctx)
     NONNULL(1, 2, 3);
 /* fn will not be called; the message goes on. Clears the pointer, takes NULL. */

@@ -44,6 +44,14 @@ bool session_enter_account(struct session *s, const struct account *account)
     return true;
 }
 
+/* The account as the directory has it, with its limits and its lock by rule. */
+static void lay_limits(struct session *s, struct account *account, struct arena *a)
+{
+    struct limiting *l = s->worker->service->limiting;
+    s->lock_version = limiting_version(l);
+    limiting_look(l, &s->view, account, a);
+}
+
 const struct account *session_arrive(struct session *s, struct arena *a,
                                      struct account *account, struct reply *refusal)
 {
@@ -56,8 +64,10 @@ const struct account *session_arrive(struct session *s, struct arena *a,
     if (!local_account(service->directory, s->door, &s->peer, env_now(service->env), a,
                        account))
         return NULL;
-    if (session_enter_account(s, account))
+    if (session_enter_account(s, account)) {
+        lay_limits(s, account, a);
         return account;
+    }
     *refusal = too_many_of_account;
     return NULL;
 }
@@ -66,6 +76,8 @@ void session_leave(struct session *s)
 {
     struct limits *limits = s->worker->service->limits;
     auth_cancel(&s->sign_in);
+    limiting_release(s->worker->service->limiting, &s->charge);
+    limiting_view_fini(&s->view);
     if (s->message && message_is_committing(s->message))
         message_abandon(&s->message);
     else
@@ -88,12 +100,14 @@ static bool find_account(struct session *s, struct arena *a, struct account *out
 void session_refresh_account(struct session *s)
 {
     uint64_t version = directory_version(s->worker->service->directory);
-    if (s->account == 0 || version == s->directory_version)
+    uint64_t locks = limiting_version(s->worker->service->limiting);
+    if (s->account == 0 || (version == s->directory_version && locks == s->lock_version))
         return;
     s->directory_version = version;
     struct arena arena = ARENA_INIT;
     struct account account;
     if (find_account(s, &arena, &account)) {
+        lay_limits(s, &account, &arena);
         submission_account_changed(s->dialog, &account);
     } else {
         log_info("signed-out", LOG_ID("session", s->id), LOG_S("client", slice_of(s->client)),
@@ -130,8 +144,12 @@ static void on_verified(void *ctx, const struct auth_answer *a)
                     LOG_S("account", a->account->login));
         submission_verified(s->dialog, NULL, &too_many_of_account);
     } else {
+        struct arena arena = ARENA_INIT;
+        struct account account = *a->account;
         atomic_fetch_add(&stats->sign_ins, 1);
-        submission_verified(s->dialog, a->account, &no_refusal);
+        lay_limits(s, &account, &arena);
+        submission_verified(s->dialog, &account, &no_refusal);
+        arena_fini(&arena);
     }
     session_answered(s);
 }
@@ -154,7 +172,11 @@ static void verify(struct session *s, const struct effect *e)
 static void reserve(struct session *s, const struct effect *e)
 {
     (void)e;
-    submission_reserved(s->dialog, &no_refusal);
+    struct wording refusal;
+    bool is_reserved =
+        limiting_reserve(s->worker->service->limiting, &s->view,
+                         submission_transaction(s->dialog), &s->charge, &refusal);
+    submission_reserved(s->dialog, is_reserved ? &no_refusal : &refusal.reply);
 }
 
 static void open_message(struct session *s, const struct effect *e)
@@ -180,11 +202,11 @@ static void take_body(struct session *s, const struct effect *e)
         submission_body_failed(s->dialog, err);
 }
 
-static void on_message(void *ctx, int err)
+static void on_message(void *ctx, int err, const struct reply *refusal)
 {
     struct session *s = ctx;
     s->message = NULL;
-    submission_committed(s->dialog, err, &no_refusal);
+    submission_committed(s->dialog, err, refusal ? refusal : &no_refusal);
     session_answered(s);
 }
 
@@ -198,6 +220,7 @@ static void commit(struct session *s, const struct effect *e)
         .session = s->id,
         .client = slice_of(s->client),
         .listener = s->door->name,
+        .charge = &s->charge,
     };
     message_commit(s->message, &facts, on_message, s);
 }
@@ -205,6 +228,7 @@ static void commit(struct session *s, const struct effect *e)
 static void abort_message(struct session *s, const struct effect *e)
 {
     (void)e;
+    limiting_release(s->worker->service->limiting, &s->charge);
     if (s->message && message_is_committing(s->message))
         message_abandon(&s->message);
     else

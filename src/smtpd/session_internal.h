@@ -37,6 +37,9 @@ struct session {
     uint64_t account;
     uint64_t credential;
     uint64_t directory_version;
+    uint64_t lock_version; /* of limiting, as well */
+    struct limiting_view view;
+    struct limiting_charge charge; /* what the running transaction holds */
 
     bool is_in_turn;     /* answers need not start a turn of their own */
     bool is_handshaking; /* the client owes us a handshake */

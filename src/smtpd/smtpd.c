@@ -63,7 +63,8 @@ static int open_large(struct env *env)
 
 static int open_journal(struct smtpd *d)
 {
-    static const char *const readers[] = {"snapshot/delivery/queue", "snapshot/control/ledger"};
+    static const char *const readers[] = {"snapshot/delivery/queue", "snapshot/control/ledger",
+                                          "snapshot/smtpd/limits"};
     struct role *role = d->role;
     const struct conf *c = role->conf;
     const int wake[] = {role->wake[ROLE_DELIVERY], role->wake[ROLE_CONTROL]};
@@ -263,6 +264,7 @@ static void on_tick(void *ctx)
     struct smtpd *d = ctx;
     timer_set(&d->tick, SPAN_SECOND);
     publish_numbers(d);
+    limiting_tick(d->service.limiting);
     if (++d->ticks % SWEEP_TICKS != 0 || d->is_sweeping)
         return;
     d->sweep = (struct job){.work = sweep_work, .done = sweep_done, .loop = d->role->loop};
@@ -302,6 +304,24 @@ static void on_drain(void *ctx)
         worker_drain(&d->workers[i]);
 }
 
+/* By the limits that the directory has: it was read before. */
+static void open_limiting(struct smtpd *d)
+{
+    struct limiting_config config = {
+        .env = d->role->env,
+        .loop = d->role->loop,
+        .jobs = d->service.disk_jobs,
+        .directory = d->service.directory,
+        .journal = d->service.journal,
+        .watermark = &d->role->pages->watermark[ROLE_SMTPD],
+        .ids = &d->service.ids,
+        .node = d->service.node,
+        .journal_dir = "journal/smtpd",
+        .snapshot = "snapshot/smtpd/limits",
+    };
+    d->service.limiting = limiting_new(&config);
+}
+
 static int start(struct smtpd *d)
 {
     struct role *role = d->role;
@@ -311,9 +331,6 @@ static int start(struct smtpd *d)
     d->settings = read_settings(d);
     if (!d->settings)
         return -EINVAL;
-    err = make_workers(d);
-    if (err < 0)
-        return err;
     struct follow_config follow = {
         .env = role->env,
         .loop = role->loop,
@@ -324,13 +341,17 @@ static int start(struct smtpd *d)
         .journal = "journal/control",
         .snapshot = "snapshot/smtpd/directory",
     };
+    timer_init(&d->drain_timer, role->loop, on_drain_over, d);
+    timer_init(&d->tick, role->loop, on_tick, d);
     d->follow = follow_new(&follow);
+    open_limiting(d);
+    err = make_workers(d);
+    if (err < 0)
+        return err;
     int query = role_fd(role, "query");
     if (query >= 0)
         d->query = query_server_new(role->loop, query, answer_query, d);
     d->idle_task.fn = on_all_idle;
-    timer_init(&d->drain_timer, role->loop, on_drain_over, d);
-    timer_init(&d->tick, role->loop, on_tick, d);
     timer_set(&d->tick, SPAN_SECOND);
     role->on_reload = on_reload;
     role->on_drain = on_drain;
@@ -357,6 +378,7 @@ static void stop(struct smtpd *d)
             loop_free(&d->workers[i].loop);
     }
     settings_unref(&d->settings);
+    limiting_free(&s->limiting);
     limits_free(&s->limits);
     directory_free(&s->directory);
     free(d->workers);

@@ -34,6 +34,63 @@ static json_t *status_json(const struct status_view *v)
         number(follow_position(v->follow)), "journal", journal_json(v));
 }
 
+/* NULL: there is none. */
+static json_t *moment(stamp at)
+{
+    char text[STAMP_TEXT_MAX];
+    if (at == STAMP_NEVER)
+        return json_null();
+    stamp_format(at, text);
+    return json_string(text);
+}
+
+static json_t *rule_json(const struct limiting_answer *a, size_t i)
+{
+    static const char *const scopes[RULE_SCOPE_COUNT] = {
+        [RULE_MESSAGE] = "message",
+        [RULE_CREDENTIAL] = "credential",
+        [RULE_ACCOUNT] = "account",
+        [RULE_CUSTOMER] = "customer",
+        [RULE_SENDER_DOMAIN] = "sender-domain",
+        [RULE_HOST] = "host",
+    };
+    const struct limit *limit = &a->limits[i];
+    const struct limit_verdict *v = &a->verdicts[i];
+    bool is_free = limit->rule.scope == RULE_MESSAGE || v->free_at <= a->now;
+    char room[RULE_TEXT_MAX];
+    struct buf rule = {.ptr = room, .cap = sizeof(room) - 1, .max = sizeof(room) - 1};
+    rule_format(&limit->rule, &rule);
+    room[rule.len] = '\0';
+    return json_pack("{s:s, s:s, s:I, s:I, s:o}", "rule", room, "scope",
+                     scopes[limit->rule.scope], "used", number(v->used), "max",
+                     number(limit->rule.max + limit->credit), "free_at",
+                     is_free ? json_null() : moment(v->free_at));
+}
+
+/* free_at is null where there is room now, and where nothing lapses before a period's end. */
+static json_t *quota_json(const struct status_view *v, json_int_t account)
+{
+    struct arena arena = ARENA_INIT;
+    struct limiting_answer a;
+    json_t *answer = NULL;
+    if (limiting_ask(v->service->limiting, (uint64_t)account, &arena, &a)) {
+        bool is_locked = a.account.state == ACCOUNT_LOCKED;
+        json_t *rules = json_array();
+        for (size_t i = 0; i < a.count; i++)
+            json_array_append_new(rules, rule_json(&a, i));
+        answer =
+            json_pack("{s:o, s:b, s:o, s:o}", "rules", rules, "locked", (int)is_locked, "until",
+                      is_locked ? moment(a.account.until) : json_null(), "reason",
+                      is_locked ? json_stringn(a.account.reason.ptr ? a.account.reason.ptr : "",
+                                               a.account.reason.len)
+                                : json_null());
+    } else {
+        answer = json_pack("{s:s}", "error", "no such account");
+    }
+    arena_fini(&arena);
+    return answer;
+}
+
 static json_t *answer_json(const struct status_view *v, slice question)
 {
     json_t *q = json_loadb(question.ptr ? question.ptr : "", question.len, 0, NULL);
@@ -41,9 +98,12 @@ static json_t *answer_json(const struct status_view *v, slice question)
     json_t *answer;
     if (name && strcmp(name, "status") == 0)
         answer = status_json(v);
+    else if (name && strcmp(name, "quota") == 0)
+        answer = quota_json(v, json_integer_value(json_object_get(q, "account")));
     else
         answer = json_pack("{s:s}", "error",
-                           "unknown question; smtpd answers {\"question\":\"status\"}");
+                           "unknown question; smtpd answers {\"question\":\"status\"} and "
+                           "{\"question\":\"quota\",\"account\":ID}");
     json_decref(q);
     return answer;
 }

@@ -11,6 +11,7 @@
 #include "model/directory.h"
 #include "smtpd/accept.h"
 #include "smtpd/auth.h"
+#include "smtpd/limiting.h"
 #include "smtpd/limits.h"
 #include "smtpd/message.h"
 #include "smtpd/settings.h"
@@ -22,6 +23,7 @@ struct service {
     struct journal_writer *journal;
     struct jobs *disk_jobs;
     struct limits *limits;
+    struct limiting *limiting;
     struct auth *auth;
     struct id_source ids; /* of messages and sessions */
     struct stats_page *stats;

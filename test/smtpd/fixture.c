@@ -42,6 +42,13 @@ void people_put_account(struct people *p, const struct directory_account *a)
     apply(p, &fields);
 }
 
+void people_put_customer(struct people *p, const struct directory_customer *c)
+{
+    struct buf fields = BUF_INIT;
+    directory_put_customer(&fields, ++p->version, c);
+    apply(p, &fields);
+}
+
 void people_add_account(struct people *p, uint64_t id, const char *login)
 {
     struct directory_account a = {.id = id, .customer = 1, .login = slice_of(login)};

@@ -15,6 +15,7 @@ struct people people_new(void);
 void people_begin(struct people *p);
 /* Each is one change of the directory; they end the test when they are not applied. */
 void people_add_account(struct people *p, uint64_t id, const char *login);
+void people_put_customer(struct people *p, const struct directory_customer *c);
 void people_put_account(struct people *p, const struct directory_account *a);
 /* A generated secret. */
 void people_add_secret(struct people *p, uint64_t id, uint64_t account, const char *secret);

@@ -63,7 +63,14 @@ static int free_space(struct env *e, uint64_t *bytes, uint64_t *inodes)
 
 static stamp now(struct env *e)
 {
-    return real_ops.now(e) - broken(e)->clock_back;
+    stamp frozen = broken(e)->frozen;
+    return (frozen ? frozen : real_ops.now(e)) - broken(e)->clock_back;
+}
+
+static span elapsed(struct env *e)
+{
+    stamp frozen = broken(e)->frozen;
+    return frozen ? frozen : real_ops.elapsed(e);
 }
 
 static void break_env(struct broken_env *e, int dir_fd)
@@ -76,6 +83,7 @@ static void break_env(struct broken_env *e, int dir_fd)
     e->ops.rename = maybe_rename;
     e->ops.free_space = free_space;
     e->ops.now = now;
+    e->ops.elapsed = elapsed;
     e->real.env.ops = &e->ops;
     e->free_bytes = UINT64_MAX;
 }
@@ -267,6 +275,11 @@ void house_reload(struct house *h)
 {
     role_add_secret(h->role, "tls-key", buf_slice(&h->key));
     post(h, true);
+}
+
+void house_set_clock(struct house *h, stamp at)
+{
+    h->env.frozen = at;
 }
 
 static void remove_tree(const char *dir)

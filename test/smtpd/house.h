@@ -24,6 +24,7 @@ struct broken_env {
     _Atomic unsigned syncs_until_failure; /* the n-th from now gives -EIO; 0: none */
     _Atomic uint64_t free_bytes;
     _Atomic span clock_back; /* how much the clock was set back */
+    _Atomic stamp frozen;    /* 0: both clocks run */
 };
 
 struct house {
@@ -58,6 +59,8 @@ void house_begin_drain(struct house *h);
 int house_wait(struct house *h);
 /* As SIGHUP. */
 void house_reload(struct house *h);
+/* Both clocks stand still at this moment: set it again to move them. */
+void house_set_clock(struct house *h, stamp at);
 void house_free(struct house *h);
 
 /* The role's answer to a question, to be freed. */

@@ -90,7 +90,7 @@ static void a_message_becomes_one_record(void **state)
     check_int("credential", (long long)r.header.credential, SECRET);
     check_int("node", r.header.node, 3);
     CHECK("session", r.header.session != 0 && r.header.session < id);
-    CHECK("at", r.header.at / 1000 == id_stamp(id) / 1000);
+    CHECK("at", r.header.at / 1000 >= id_stamp(id) / 1000); /* its end */
     check_int("id", (long long)record_get_u64(r.fields, TAG_ID), (long long)id);
     check_slice("from", record_get(r.fields, TAG_REVERSE_PATH), SLICE("alice@example.org"));
     check_slice("login", record_get(r.fields, TAG_LOGIN), SLICE("alice@example.org"));

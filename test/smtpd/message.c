@@ -60,9 +60,10 @@ static int teardown(void **state)
     return 0;
 }
 
-static void on_done(void *ctx, int err)
+static void on_done(void *ctx, int err, const struct reply *refusal)
 {
     struct fixture *f = ctx;
+    assert_null(refusal);
     f->answers++;
     f->result = err;
     loop_release(f->store.loop);

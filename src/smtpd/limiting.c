@@ -1,0 +1,425 @@
+#include "smtpd/limiting_internal.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Charged at least, per recipient. */
+enum { LEAST_BYTES = 10000 };
+
+stamp limiting_now(const struct limiting *l)
+{
+    return l->base + env_elapsed(l->config.env) - l->started;
+}
+
+span limiting_wall(const struct limiting *l, stamp now)
+{
+    return env_now(l->config.env) - now;
+}
+
+struct limiting *limiting_new(const struct limiting_config *c)
+{
+    struct limiting *l = xcalloc(1, sizeof(*l));
+    uint64_t seed[2];
+    l->config = *c;
+    env_random(c->env, seed, sizeof(seed));
+    l->limiter = limiter_new(seed);
+    map_init(&l->locks, seed);
+    map_init(&l->attempts, seed);
+    pthread_mutex_init(&l->mutex, NULL);
+    limiting_restore(l);
+    return l;
+}
+
+static void forget_attempts(struct limiting *l)
+{
+    void *value;
+    for (size_t at = 0; map_next(&l->attempts, &at, NULL, &value);)
+        free(value);
+    map_fini(&l->attempts);
+}
+
+void limiting_free(struct limiting **at)
+{
+    struct limiting *l = *at;
+    if (!l)
+        return;
+    *at = NULL;
+    limiting_save_last(l);
+    limiting_locks_fini(l);
+    forget_attempts(l);
+    limiter_free(&l->limiter);
+    buf_fini(&l->saving);
+    pthread_mutex_destroy(&l->mutex);
+    free(l);
+}
+
+uint64_t limiting_version(const struct limiting *l)
+{
+    return atomic_load(&l->version);
+}
+
+/* ---- whose limits ---- */
+
+void limiting_bind(struct limit *limits, size_t count, uint64_t customer, slice reverse_path)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (limits[i].rule.scope != RULE_SENDER_DOMAIN)
+            continue;
+        /* Of the customer's own: what others send as that domain is theirs. The key is fixed,
+         * so that a domain is the same after a restart. */
+        const uint64_t seed[2] = {customer, RULE_SENDER_DOMAIN};
+        char domain[256];
+        ptrdiff_t sign = slice_rfind(reverse_path, '@');
+        slice name = slice_to(slice_from(reverse_path, (size_t)(sign + 1)), sizeof(domain));
+        for (size_t j = 0; j < name.len; j++)
+            domain[j] = ascii_lower(name.ptr[j]);
+        limits[i].entity = siphash13(seed, slice_make(domain, name.len));
+    }
+}
+
+size_t limiting_limits(struct limiting *l, uint64_t account, uint64_t credential,
+                       struct arena *a, struct limit **out)
+{
+    const struct limit *limits;
+    size_t count = directory_limits(l->config.directory, account, credential, a, &limits);
+    struct limit *own = arena_array(a, struct limit, count);
+    if (count > 0)
+        memcpy(own, limits, count * sizeof(*own));
+    *out = own;
+    return count;
+}
+
+static void lay_lock(struct limiting *l, struct account *account, struct arena *a)
+{
+    stamp now = limiting_now(l);
+    struct limiting_lock *lock = limiting_lock_of(l, account->id);
+    bool is_stricter = lock && (account->state != ACCOUNT_LOCKED ||
+                                (lock->until == STAMP_NEVER && account->until != STAMP_NEVER));
+    if (!is_stricter)
+        return;
+    account->state = ACCOUNT_LOCKED;
+    account->until =
+        lock->until == STAMP_NEVER ? STAMP_NEVER : lock->until + limiting_wall(l, now);
+    account->reason = arena_dup(a, slice_of(lock->reason));
+}
+
+void limiting_look(struct limiting *l, struct limiting_view *v, struct account *account,
+                   struct arena *a)
+{
+    arena_reset(&v->arena);
+    v->count = limiting_limits(l, account->id, account->credential, &v->arena, &v->limits);
+    for (size_t i = 0; i < v->count; i++) {
+        const struct rule *r = &v->limits[i].rule;
+        bool is_told = r->scope == RULE_MESSAGE && r->unit == RULE_RECIPIENTS && r->max > 0 &&
+                       r->max <= UINT32_MAX;
+        if (is_told && (account->told_recipients == 0 || r->max < account->told_recipients))
+            account->told_recipients = (uint32_t)r->max;
+    }
+    pthread_mutex_lock(&l->mutex);
+    limiting_review(l, limiting_now(l));
+    lay_lock(l, account, a);
+    pthread_mutex_unlock(&l->mutex);
+}
+
+void limiting_view_fini(struct limiting_view *v)
+{
+    arena_fini(&v->arena);
+    *v = (struct limiting_view){0};
+}
+
+/* ---- reserving ---- */
+
+static struct wording_voice voice_of(const struct limiting *l, const struct limiting_charge *c)
+{
+    return (struct wording_voice){c->language, c->zone, env_now(l->config.env)};
+}
+
+/* Who is refused, and in which words: a copy, since the session may be gone at the end. */
+static void begin_charge(struct limiting_charge *c, const struct limiting_view *v,
+                         const struct submission_transaction *t)
+{
+    const struct account *account = t->account;
+    c->customer = account->customer;
+    c->account = account->id;
+    c->credential = account->credential;
+    c->recipients = 0;
+    c->message_bytes.max = 0;
+    c->counts_attempts = false;
+    c->language = wording_language_of(account->language);
+    c->zone = zone_find(account->time_zone);
+    for (size_t i = 0; i < v->count; i++) {
+        c->counts_attempts |= v->limits[i].rule.attempts;
+        if (v->limits[i].rule.scope == RULE_MESSAGE && v->limits[i].rule.unit == RULE_BYTES)
+            c->message_bytes = v->limits[i].rule;
+    }
+    limiting_bind(v->limits, v->count, account->customer, t->reverse_path);
+}
+
+static void note_attempts(struct limiting *l, const struct limiting_charge *c,
+                          const struct amounts *amounts, const struct rule *refused)
+{
+    struct limiting_attempts probe = {.key = {c->account, c->credential}};
+    struct limiting_attempts *n = map_get(&l->attempts, MAP_KEY(probe.key));
+    if (!n) {
+        n = calloc(1, sizeof(*n));
+        if (!n)
+            return; /* loses a refused attempt, never accepted use */
+        n->key.account = c->account;
+        n->key.credential = c->credential;
+        n->customer = c->customer;
+        map_put(&l->attempts, MAP_KEY(n->key), n);
+    }
+    for (int unit = 0; unit < RULE_UNIT_COUNT; unit++)
+        n->amounts.of[unit] += amounts->of[unit];
+    if (refused) {
+        n->refusals++;
+        n->rule = *refused;
+    }
+}
+
+/* One more refusal, under the rules that count those; beyond the maximum of one that locks, the
+ * account is. */
+static void count_refusal(struct limiting *l, const struct limiting_view *v,
+                          const struct limiting_charge *c, stamp now)
+{
+    static const struct amounts one = {.of = {[RULE_REFUSALS] = 1}};
+    for (size_t i = 0; i < v->count; i++) {
+        const struct limit *limit = &v->limits[i];
+        struct limit_verdict verdict;
+        if (limit->rule.unit != RULE_REFUSALS || limit->rule.scope == RULE_MESSAGE)
+            continue;
+        limiter_ask(l->limiter, limit, 0, now, &verdict);
+        if (limit->rule.action == RULE_LOCK && verdict.used >= verdict.max) {
+            verdict.asked = 1;
+            limiting_lock_account(l, c, limit, &verdict, now);
+        } else if (limiter_replay(l->limiter, limit, 1, &one, now) < 0) {
+            log_error("limits-out-of-memory", LOG_I("account", c->account));
+        }
+    }
+}
+
+bool limiting_reserve(struct limiting *l, const struct limiting_view *v,
+                      const struct submission_transaction *t, struct limiting_charge *c,
+                      struct wording *refusal)
+{
+    if (v->count == 0)
+        return true;
+    if (!c->is_held)
+        begin_charge(c, v, t);
+    uint64_t size = t->params.size > LEAST_BYTES ? t->params.size : LEAST_BYTES;
+    struct amounts asked = {.of = {
+                                [RULE_MESSAGES] = t->recipient_count == 0,
+                                [RULE_RECIPIENTS] = 1,
+                                [RULE_BYTES] = size,
+                            }};
+    struct limit_verdict verdict;
+    pthread_mutex_lock(&l->mutex);
+    stamp now = limiting_now(l);
+    enum limiter_result result =
+        limiter_reserve(l->limiter, &c->held, v->limits, v->count, &asked, now, &verdict);
+    if (result == LIMITER_REFUSED) {
+        note_attempts(l, c, &asked, &verdict.rule);
+        count_refusal(l, v, c, now);
+    }
+    pthread_mutex_unlock(&l->mutex);
+    if (result == LIMITER_OK) {
+        c->is_held = true;
+        c->recipients++;
+        return true;
+    }
+    struct wording_voice voice = voice_of(l, c);
+    if (result == LIMITER_REFUSED) {
+        if (verdict.free_at != STAMP_NEVER)
+            verdict.free_at += voice.now - now;
+        wording_refusal(&voice, &verdict, refusal);
+    } else {
+        wording_no_memory(refusal);
+    }
+    return false;
+}
+
+/* ---- the end of the message ---- */
+
+static void release(struct limiting *l, struct limiting_charge *c, stamp now)
+{
+    if (c->counts_attempts)
+        note_attempts(l, c, &c->held.total, NULL);
+    limiter_release(l->limiter, &c->held, now);
+    c->is_held = false;
+}
+
+void limiting_release(struct limiting *l, struct limiting_charge *c)
+{
+    if (!c->is_held)
+        return;
+    pthread_mutex_lock(&l->mutex);
+    release(l, c, limiting_now(l));
+    pthread_mutex_unlock(&l->mutex);
+}
+
+static uint64_t charged_bytes(uint64_t octets, uint64_t recipients)
+{
+    uint64_t each = octets > LEAST_BYTES ? octets : LEAST_BYTES;
+    uint64_t all;
+    return __builtin_mul_overflow(each, recipients, &all) ? UINT64_MAX : all;
+}
+
+/* A notice for people is not sent twice for one passing: the limiter reports it once. */
+static void on_notice(void *ctx, const struct limit_verdict *v)
+{
+    const struct limiting_charge *c = ctx;
+    char room[RULE_TEXT_MAX];
+    struct buf text = {.ptr = room, .cap = sizeof(room), .max = sizeof(room)};
+    rule_format(&v->rule, &text);
+    log_warning("limit-passed", LOG_I("account", c->account), LOG_S("rule", buf_slice(&text)),
+                LOG_I("used", v->used + v->asked));
+}
+
+static const struct limit *limit_of(const struct limiting_charge *c,
+                                    const struct limit_verdict *v, struct limit *out)
+{
+    *out = (struct limit){.rule = v->rule, .entity = c->account};
+    if (v->rule.scope == RULE_CUSTOMER)
+        out->entity = c->customer;
+    else if (v->rule.scope == RULE_CREDENTIAL)
+        out->entity = c->credential;
+    return out;
+}
+
+/* The octets are known now: OK, or the reply in *refusal. */
+static bool settle_octets(struct limiting *l, struct limiting_charge *c, uint64_t octets,
+                          stamp now, struct wording *refusal)
+{
+    struct wording_voice voice = voice_of(l, c);
+    struct limit_verdict verdict = {.rule = c->message_bytes, .max = c->message_bytes.max};
+    if (verdict.max > 0 && octets > verdict.max) {
+        verdict.free_at = STAMP_NEVER;
+        verdict.never_fits = true;
+        wording_refusal(&voice, &verdict, refusal);
+        return false;
+    }
+    enum limiter_result result = limiter_true_up(
+        l->limiter, &c->held, RULE_BYTES, charged_bytes(octets, c->recipients), now, &verdict);
+    if (result == LIMITER_OK)
+        return true;
+    if (verdict.free_at != STAMP_NEVER)
+        verdict.free_at += voice.now - now;
+    wording_refusal(&voice, &verdict, refusal);
+    return false;
+}
+
+static void say_locked(const struct limiting *l, const struct limiting_charge *c,
+                       const struct limit_verdict *v, stamp now, struct wording *refusal)
+{
+    const struct limiting_lock *lock = limiting_lock_of(l, c->account);
+    struct wording_voice voice = voice_of(l, c);
+    stamp until = lock ? lock->until : now;
+    wording_lock(&voice, v, until == STAMP_NEVER ? until : until + voice.now - now, refusal);
+}
+
+/* Nothing of an account is appended behind its lock. */
+static bool may_append(struct limiting *l, struct limiting_charge *c, uint64_t octets,
+                       stamp now, struct wording *refusal)
+{
+    const struct limiting_lock *lock = limiting_lock_of(l, c->account);
+    struct limit_verdict verdict = {0};
+    if (lock) {
+        verdict.rule = lock->limit.rule;
+        verdict.used = verdict.max = lock->limit.rule.max;
+        verdict.asked = 1;
+        say_locked(l, c, &verdict, now, refusal);
+        return false;
+    }
+    if (!settle_octets(l, c, octets, now, refusal))
+        return false;
+    if (limiter_settle(l->limiter, &c->held, now, on_notice, c, &verdict) == LIMITER_OK)
+        return true;
+    struct limit limit;
+    limiting_lock_account(l, c, limit_of(c, &verdict, &limit), &verdict, now);
+    say_locked(l, c, &verdict, now, refusal);
+    return false;
+}
+
+/* The record's stamp is the one that counts; a clock on the wall that was set since the start
+ * is what people want to read, so that then both are in the record. */
+static void stamp_record(const struct limiting *l, struct journal_entry *e, struct buf *fields,
+                         stamp now)
+{
+    span ahead = limiting_wall(l, now);
+    bool is_set = ahead > SPAN_SECOND || ahead < -SPAN_SECOND;
+    e->header.at = is_set ? now + ahead : now;
+    if (is_set)
+        record_put_u64(fields, TAG_COUNTED_AT, (uint64_t)now);
+    e->fields = buf_slice(fields);
+}
+
+bool limiting_append(struct limiting *l, struct limiting_charge *c, struct journal_entry *e,
+                     struct buf *fields, struct wording *refusal)
+{
+    if (!c->is_held) {
+        stamp_record(l, e, fields, limiting_now(l));
+        journal_append(l->config.journal, e);
+        return true;
+    }
+    pthread_mutex_lock(&l->mutex);
+    stamp now = limiting_now(l);
+    bool is_good =
+        may_append(l, c, record_get_u64(buf_slice(fields), TAG_OCTETS), now, refusal);
+    if (is_good) {
+        stamp_record(l, e, fields, now);
+        journal_append(l->config.journal, e);
+    } else {
+        release(l, c, now);
+    }
+    pthread_mutex_unlock(&l->mutex);
+    return is_good;
+}
+
+void limiting_settle(struct limiting *l, struct limiting_charge *c,
+                     const struct journal_entry *e)
+{
+    if (c->is_held) {
+        pthread_mutex_lock(&l->mutex);
+        stamp now = limiting_now(l);
+        uint64_t counted = record_get_u64(e->fields, TAG_COUNTED_AT);
+        if (e->result == 0)
+            limiter_commit(l->limiter, &c->held, counted ? (stamp)counted : e->header.at);
+        else
+            release(l, c, now);
+        c->is_held = false;
+        limiting_passed(l, e);
+        pthread_mutex_unlock(&l->mutex);
+        return;
+    }
+    limiting_passed(l, e);
+}
+
+/* ---- asking ---- */
+
+bool limiting_ask(struct limiting *l, uint64_t account, struct arena *a,
+                  struct limiting_answer *out)
+{
+    struct limiting_answer answer = {.now = env_now(l->config.env)};
+    struct limit *limits;
+    if (!directory_account(l->config.directory, account, answer.now, a, &answer.account))
+        return false;
+    answer.count = limiting_limits(l, account, 0, a, &limits);
+    struct limit_verdict *verdicts = arena_array(a, struct limit_verdict, answer.count);
+    pthread_mutex_lock(&l->mutex);
+    stamp now = limiting_now(l);
+    limiting_review(l, now);
+    lay_lock(l, &answer.account, a);
+    for (size_t i = 0; i < answer.count; i++) {
+        if (limits[i].rule.scope != RULE_MESSAGE)
+            limiter_ask(l->limiter, &limits[i], 1, now, &verdicts[i]);
+        if (verdicts[i].free_at != STAMP_NEVER)
+            verdicts[i].free_at += answer.now - now;
+    }
+    pthread_mutex_unlock(&l->mutex);
+    answer.limits = limits;
+    answer.verdicts = verdicts;
+    *out = answer;
+    return true;
+}
