@@ -275,10 +275,13 @@ void api_account_unlock(struct api_request *r)
         api_rollback(r);
         return;
     }
-    a.d.state = ACCOUNT_ACTIVE;
-    a.d.until = 0;
-    a.d.reason = (slice){0};
-    put(r, &a.d, 200);
+    int rc = store_account_unlock(r->api->config.store, &a.d);
+    if (rc == 0) {
+        put(r, &a.d, 200);
+        return;
+    }
+    api_fail(r, rc);
+    api_rollback(r);
 }
 
 void api_account_remove(struct api_request *r)

@@ -105,6 +105,9 @@ const char *const schema_steps[] = {
     "  created INTEGER NOT NULL"
     ") STRICT;"
     "CREATE INDEX tokens_account ON tokens (account) WHERE account IS NOT NULL;",
+
+    /* 4: locks by rule that were made under an older version of the directory are lifted. */
+    "ALTER TABLE accounts ADD COLUMN unlocked INTEGER NOT NULL DEFAULT 0;",
 };
 
 const size_t schema_step_count = COUNT_OF(schema_steps);

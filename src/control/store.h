@@ -119,6 +119,9 @@ int store_account_get(struct store *s, uint64_t id, struct arena *a,
 /* customer 0: of all. */
 int store_account_list(struct store *s, uint64_t customer, uint64_t after, unsigned limit,
                        struct arena *a, struct store_account **out) MUST_USE NONNULL(1, 5, 6);
+/* Lifts the account's lock and all locks by rule of before; store_account_put must follow in
+ * the same transaction. */
+int store_account_unlock(struct store *s, struct directory_account *a) MUST_USE NONNULL(1, 2);
 /* -EEXIST: the login is taken; -ENOENT: no such customer or account. */
 int store_account_put(struct store *s, struct directory_account *a, stamp now) MUST_USE
     NONNULL(1, 2);

@@ -6,7 +6,7 @@
     "a.id, a.customer, a.login, a.language, a.time_zone, a.contact, a.state, a.until, " \
     "a.reason, a.sender_right, a.max_recipients, a.max_size, a.created, c.name, "       \
     "(SELECT count(*) FROM credentials x WHERE x.account = a.id), c.state, c.until, "   \
-    "a.preset"                                                                          \
+    "a.preset, a.unlocked"                                                              \
     " FROM accounts a JOIN customers c ON c.id = a.customer"
 
 static stamp read_until(enum account_state state, uint64_t until)
@@ -57,6 +57,7 @@ static int read_row(struct store *s, sqlite3_stmt *row, struct arena *a,
     out->d.until = read_until(out->d.state, sql_u64(row, 7));
     out->customer_until = read_until(out->customer_state, sql_u64(row, 16));
     out->d.preset = sql_bytes(row, 17, a);
+    out->d.unlocked = sql_u64(row, 18);
     struct rule_set rules = {0};
     int rc = store_rules_read(s, STORE_ACCOUNT_RULES, out->d.id, a, &rules);
     out->d.rules = rules.rules;
@@ -169,6 +170,20 @@ static int replace_senders(struct store *s, const struct directory_account *a)
         rc = SQL_RUN(s->db, "INSERT OR IGNORE INTO senders VALUES (?1, ?2)", SQL_I(a->id),
                      SQL_T(a->senders[i]));
     return rc;
+}
+
+int store_account_unlock(struct store *s, struct directory_account *a)
+{
+    uint64_t version = store_next_version(s);
+    int rc = SQL_RUN(s->db, "UPDATE accounts SET unlocked = ?1 WHERE id = ?2", SQL_I(version),
+                     SQL_I(a->id));
+    if (rc < 0)
+        return rc;
+    a->state = ACCOUNT_ACTIVE;
+    a->until = 0;
+    a->reason = (slice){0};
+    a->unlocked = version;
+    return 0;
 }
 
 int store_account_put(struct store *s, struct directory_account *a, stamp now)
