@@ -223,6 +223,8 @@ bool limiting_reserve(struct limiting *l, const struct limiting_view *v,
         note_attempts(l, c, &asked, &verdict.rule);
         count_refusal(l, v, c, now);
     }
+    if (result != LIMITER_OK && !c->is_held)
+        limiter_release(l->limiter, &c->held, now); /* the room that was made for it */
     pthread_mutex_unlock(&l->mutex);
     if (result == LIMITER_OK) {
         c->is_held = true;
