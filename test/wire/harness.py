@@ -459,7 +459,7 @@ class Sink:
         self.script = script or (lambda verb, argument, count: None)
         self.extensions = extensions
         self.messages = []  # (reverse_path, [recipients], bytes)
-        self.times = []     # when each was accepted (monotonic)
+        self.times = []     # (MAIL, accepted) of each, monotonic
         self.connections = 0
         self.lock = threading.Lock()
         self.counts = {}
@@ -511,6 +511,7 @@ class Sink:
                     self._say(sock, verb, text, "\r\n".join(
                         f"250{'-' if i + 1 < len(lines) else ' '}{x}" for i, x in enumerate(lines)))
                 elif verb == "MAIL":
+                    started = time.monotonic()
                     if self._say(sock, verb, text, "250 2.1.0 Ok"):
                         sender, recipients = path.group(1), []
                 elif verb == "RCPT":
@@ -519,7 +520,7 @@ class Sink:
                 elif verb == "DATA":
                     usual = "354 go" if recipients else "554 5.5.1 no valid recipients"
                     if self._say(sock, verb, text, usual) and recipients:
-                        self._data(sock, file, sender, recipients)
+                        self._data(sock, file, sender, recipients, started)
                         sender, recipients = None, []
                 elif verb == "QUIT":
                     self._say(sock, verb, text, "221 2.0.0 bye")
@@ -528,7 +529,7 @@ class Sink:
                     self._say(sock, verb, text, "250 2.0.0 Ok")
         sock.close()
 
-    def _data(self, sock, file, sender, recipients):
+    def _data(self, sock, file, sender, recipients, started):
         body = []
         while (line := file.readline()) != b".\r\n":
             if not line:
@@ -540,7 +541,7 @@ class Sink:
         if reply.startswith("2"):
             with self.lock:
                 self.messages.append((sender, list(recipients), b"".join(body)))
-                self.times.append(time.monotonic())
+                self.times.append((started, time.monotonic()))
         if reply == "close":
             sock.close()
             raise OSError("closed by the script")
