@@ -198,8 +198,8 @@ unsigned ledger_waiting(const struct ledger *l)
 static int erase_rows(struct ledger *l, slice address, struct ledger_erased *out)
 {
     static const char *const steps[] = {
-        "DELETE FROM attempts WHERE (message, recipient) IN"
-        " (SELECT message, number FROM recipients WHERE address = ?1)",
+        ("DELETE FROM attempts WHERE (message, recipient) IN"
+         " (SELECT message, number FROM recipients WHERE address = ?1)"),
         "DELETE FROM recipients WHERE address = ?1",
         "UPDATE messages SET reverse_path = NULL, message_id = NULL WHERE reverse_path = ?1",
         "DELETE FROM errors WHERE address = ?1",

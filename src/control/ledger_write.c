@@ -241,8 +241,8 @@ static int expire_messages(struct ledger *l, stamp before, int *removed)
     static const char *const steps[] = {
         "CREATE TEMP TABLE IF NOT EXISTS old (id INTEGER PRIMARY KEY)",
         "DELETE FROM temp.old",
-        "INSERT INTO temp.old SELECT id FROM messages WHERE id < ?1 AND at < ?2 AND NOT EXISTS"
-        " (SELECT 1 FROM recipients WHERE message = id AND state = 0) ORDER BY id LIMIT 200",
+        ("INSERT INTO temp.old SELECT id FROM messages WHERE id < ?1 AND at < ?2 AND NOT EXISTS"
+         " (SELECT 1 FROM recipients WHERE message = id AND state = 0) ORDER BY id LIMIT 200"),
         "DELETE FROM attempts WHERE message IN (SELECT id FROM temp.old)",
         "DELETE FROM recipients WHERE message IN (SELECT id FROM temp.old)",
     };

@@ -261,8 +261,11 @@ int projector_new(struct projector **out, const struct projector_config *config)
         return rc;
     struct projector *p = xcalloc(1, sizeof(*p));
     p->config = *config;
-    for (int j = 0; j < LEDGER_JOURNALS; j++)
-        p->position[j] = p->committed[j] = p->end[j] = position[j];
+    for (int j = 0; j < LEDGER_JOURNALS; j++) {
+        p->position[j] = position[j];
+        p->committed[j] = position[j];
+        p->end[j] = position[j];
+    }
     if (config->loop) {
         timer_init(&p->timer, config->loop, step, p);
         timer_init(&p->save, config->loop, on_save, p);
