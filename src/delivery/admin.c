@@ -79,7 +79,7 @@ static json_t *site_json(const struct site *s)
         return json_null();
     json_t *j = json_object();
     span pause = s->pause_until - loop_time(s->courier->loop);
-    set(j, "host", text_json(slice_of(s->settings.host)));
+    set(j, "host", text_json(slice_of(s->name)));
     set_number(j, "port", s->settings.port);
     set_number(j, "connections", s->count);
     set_number(j, "idle", s->idle_count);
@@ -87,6 +87,28 @@ static json_t *site_json(const struct site *s)
     set_number(j, "paused_ms", pause > 0 ? (uint64_t)(pause / SPAN_MS) : 0);
     set(j, "trouble", site_trouble(s));
     return j;
+}
+
+static json_t *sites_json(const struct direct *x)
+{
+    struct direct_numbers n;
+    if (!x)
+        return json_null();
+    direct_numbers(x, &n);
+    json_t *j = json_object();
+    set_number(j, "count", n.sites);
+    set_number(j, "paused", n.paused);
+    set_number(j, "connections", n.connections);
+    return j;
+}
+
+static uint64_t ready(const struct admin *a)
+{
+    struct direct_numbers n;
+    if (!a->direct)
+        return a->site ? a->site->destination.ready : a->capture->destination.ready;
+    direct_numbers(a->direct, &n);
+    return n.ready;
 }
 
 static json_t *journal_json(struct settle *s)
@@ -106,19 +128,19 @@ static json_t *journal_json(struct settle *s)
 static json_t *status(const struct admin *a)
 {
     const struct courier *c = a->courier;
-    const struct destination *d = a->site ? &a->site->destination : &a->capture->destination;
     json_t *j = json_object();
     set(j, "ok", json_true());
-    set(j, "transport", json_string(a->site ? "smarthost" : "capture"));
+    set(j, "transport", json_string(a->site ? "smarthost" : a->direct ? "direct" : "capture"));
     set(j, "held", json_boolean(c->is_held));
     set(j, "draining", json_boolean(c->is_draining));
     set(j, "caught_up", json_boolean(tail_has_caught_up(a->tail)));
     set_number(j, "messages", c->queue->parcels);
     set_number(j, "queued", c->queue->living);
     set_number(j, "failed", c->queue->failed);
-    set_number(j, "ready", d->ready);
+    set_number(j, "ready", ready(a));
     set(j, "snapshot", stamp_json(keeper_saved_at(a->keeper)));
     set(j, "site", site_json(a->site));
+    set(j, "sites", sites_json(a->direct));
     set(j, "journal", journal_json(c->settle));
     set_number(j, "smtpd_position", tail_position(a->tail));
     set_number(j, "delivery_position", settle_position(c->settle));
@@ -143,8 +165,10 @@ static json_t *trouble_json(const struct trouble *t)
     return j;
 }
 
-static json_t *recipient_json(const struct admin *a, const struct recipient *r, slice address)
+static json_t *recipient_json(const struct admin *a, const struct parcel *p,
+                              const struct recipient *r, slice address)
 {
+    const struct site *site = a->direct ? direct_site(a->direct, p) : a->site;
     json_t *j = json_object();
     bool is_queued = r->state <= RECIPIENT_WAITING;
     set(j, "address", text_json(address));
@@ -154,7 +178,7 @@ static json_t *recipient_json(const struct admin *a, const struct recipient *r, 
     if (r->trouble)
         set(j, "trouble", trouble_json(r->trouble));
     else
-        set(j, "trouble", is_queued ? site_trouble(a->site) : json_null());
+        set(j, "trouble", is_queued ? site_trouble(site) : json_null());
     return j;
 }
 
@@ -236,7 +260,8 @@ static json_t *message_json(const struct admin *a, const struct parcel *p, uint3
     slice fields = e.is_open ? e.letter.fields : reporting_of(p);
     for (size_t i = 0; i < count && i < most; i++) {
         const struct recipient *r = entries[i].recipient;
-        json_array_append_new(recipients, recipient_json(a, r, address_of(&e, r)));
+        json_array_append_new(recipients,
+                              recipient_json(a, entries[i].parcel, r, address_of(&e, r)));
     }
     free(entries);
     json_t *j = json_object();

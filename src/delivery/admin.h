@@ -1,11 +1,12 @@
 /* admin: what people ask about the queue. One JSON object in, one out (net/query); read-only.
  *
  *   {"question":"status"}
- *     {"ok":true,"transport":"smarthost"|"capture","held":false,"draining":false,
+ *     {"ok":true,"transport":"smarthost"|"direct"|"capture","held":false,"draining":false,
  *      "caught_up":true,"messages":2,"queued":3,"failed":1,"ready":1,
  *      "snapshot":"2026-…Z" or null,
  *      "site":{"host":"relay.test","port":25,"connections":2,"idle":1,"failures":0,
  *              "paused_ms":0,"trouble":null or {"at","remote","stage","text"}} or null,
+ *      "sites":{"count":4,"paused":1,"connections":3} or null (direct),
  *      "journal":{"records","batches","syncs","bytes","failures","disk_bytes"},
  *      "smtpd_position":…,"delivery_position":…}
  *     queued and failed count recipients: failed ones are those that failed or expired and were
@@ -33,6 +34,7 @@
 #define DELIVERY_ADMIN_H
 
 #include "delivery/capture.h"
+#include "delivery/direct.h"
 #include "delivery/keeper.h"
 #include "delivery/site.h"
 
@@ -41,6 +43,7 @@ struct admin {
     const struct tail *tail;
     const struct keeper *keeper;
     const struct site *site; /* one of them */
+    const struct direct *direct;
     const struct capture *capture;
 };
 

@@ -143,7 +143,7 @@ static bool find_expired(void *ctx, struct parcel *p)
     return s->count < EXPIRE_PARCELS;
 }
 
-static void expire_parcel(struct courier *c, const struct retry_policy *policy,
+static void settle_parcel(struct courier *c, const struct retry_policy *policy,
                           struct letter *letter, struct attempt *a, struct parcel *p)
 {
     uint32_t indexes[EXPIRE_RECIPIENTS];
@@ -167,6 +167,20 @@ static void expire_parcel(struct courier *c, const struct retry_policy *policy,
     free(recipients);
 }
 
+bool courier_settle_ready(struct courier *c, const struct retry_policy *policy,
+                          struct destination *d, const struct attempt *like)
+{
+    struct letter letter;
+    struct attempt a = *like;
+    struct parcel *p;
+    letter_init(&letter, c->env, c->store);
+    a.letter = &letter;
+    for (size_t i = 0; i < EXPIRE_PARCELS && (p = queue_next(d)); i++)
+        settle_parcel(c, policy, &letter, &a, p);
+    letter_fini(&letter);
+    return queue_next(d) != NULL;
+}
+
 bool courier_expire(struct courier *c, const struct retry_policy *policy, struct destination *d,
                     enum relay_stage stage, struct enhanced status, slice remote, slice text)
 {
@@ -180,7 +194,7 @@ bool courier_expire(struct courier *c, const struct retry_policy *policy, struct
     struct attempt a = {.letter = &letter, .stage = stage, .text = text, .remote = remote};
     a.outcome = (struct outcome){.next = NEXT_RETRY, .scope = SCOPE_SITE, .status = status};
     for (size_t i = 0; i < s->count; i++)
-        expire_parcel(c, policy, &letter, &a, s->found[i]);
+        settle_parcel(c, policy, &letter, &a, s->found[i]);
     bool has_more = s->count == EXPIRE_PARCELS;
     letter_fini(&letter);
     free(s);

@@ -7,6 +7,7 @@
 #include "delivery/schedule.h"
 #include "delivery/settle.h"
 #include "net/jobs.h"
+#include "net/resolve.h"
 #include "net/role.h"
 
 struct courier {
@@ -16,6 +17,7 @@ struct courier {
     struct settle *settle;
     struct journal_store *store; /* smtpd's journal */
     struct jobs *jobs;
+    struct resolver *resolver; /* NULL until domains are asked for */
     struct stats_page *stats;
     bool is_held;     /* accept and queue, send nothing */
     bool is_draining; /* finish what runs, begin nothing */
@@ -51,6 +53,11 @@ void courier_settle_unread(struct courier *c, const struct retry_policy *policy,
                            struct parcel *p, const uint32_t *indexes, uint32_t count, int err)
     NONNULL(1, 2, 3, 4);
 
+/* The same attempt for what is READY at a destination (its letter, parcel and recipient are not
+ * looked at); a portion at a time, in their turns. True: there is more. */
+bool courier_settle_ready(struct courier *c, const struct retry_policy *policy,
+                          struct destination *d, const struct attempt *like)
+    NONNULL(1, 2, 3, 4);
 /* Settles what is READY at a destination that cannot be reached and has been tried for too
  * long, a thousand messages at a time. True when there may be more. */
 bool courier_expire(struct courier *c, const struct retry_policy *policy, struct destination *d,

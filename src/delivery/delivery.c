@@ -23,6 +23,7 @@ static const span DRAIN = 25 * SPAN_SECOND;
 struct transport {
     struct list node;
     struct site *site; /* one of them */
+    struct direct *direct;
     struct capture *capture;
 };
 
@@ -51,7 +52,19 @@ struct delivery {
 
 static struct destination *destination_of(struct transport *t)
 {
-    return t->site ? &t->site->destination : &t->capture->destination;
+    return t->site     ? &t->site->destination
+           : t->direct ? &t->direct->destination
+                       : &t->capture->destination;
+}
+
+/* The resolver is opened when it is first needed, and kept. */
+static struct direct *open_direct(struct delivery *d, struct buf *why)
+{
+    struct role *role = d->role;
+    struct courier *c = &d->courier;
+    if (!c->resolver)
+        c->resolver = resolver_new(c->loop, &role->conf->resolver, why);
+    return c->resolver ? direct_new(c, role->conf, why) : NULL;
 }
 
 static struct transport *transport_new(struct delivery *d, struct buf *why)
@@ -63,9 +76,12 @@ static struct transport *transport_new(struct delivery *d, struct buf *why)
         t->capture = capture_new(&d->courier, role->conf);
         return t;
     }
-    t->site = site_new(&d->courier, role->conf, role_secret(role, "smarthost-password"),
-                       role_secret(role, "smarthost-ca"), why);
-    if (t->site)
+    if (role->conf->delivery.transport == CONF_DIRECT)
+        t->direct = open_direct(d, why);
+    else
+        t->site = site_new(&d->courier, role->conf, role_secret(role, "smarthost-password"),
+                           role_secret(role, "smarthost-ca"), why);
+    if (t->site || t->direct)
         return t;
     free(t);
     return NULL;
@@ -74,6 +90,7 @@ static struct transport *transport_new(struct delivery *d, struct buf *why)
 static void transport_free(struct transport *t)
 {
     site_free(&t->site);
+    direct_free(&t->direct);
     capture_free(&t->capture);
     free(t);
 }
@@ -82,6 +99,8 @@ static void transport_pump(struct transport *t)
 {
     if (t->site)
         site_pump(t->site);
+    else if (t->direct)
+        direct_pump(t->direct);
     else
         capture_pump(t->capture);
 }
@@ -90,20 +109,23 @@ static void transport_close(struct transport *t)
 {
     if (t->site)
         site_close(t->site);
+    else if (t->direct)
+        direct_close(t->direct);
     else
         capture_close(t->capture);
 }
 
 static bool transport_is_idle(const struct transport *t)
 {
-    return t->site ? site_is_idle(t->site) : capture_is_idle(t->capture);
+    return t->site     ? site_is_idle(t->site)
+           : t->direct ? direct_is_idle(t->direct)
+                       : capture_is_idle(t->capture);
 }
 
 /* Everything that is queued goes by t from now on. */
 static void use_transport(struct delivery *d, struct transport *t)
 {
-    struct destination *from = d->transport ? destination_of(d->transport) : &d->limbo;
-    queue_move(&d->queue, from, destination_of(t));
+    queue_move(&d->queue, NULL, destination_of(t));
     if (d->transport) {
         transport_close(d->transport);
         list_push(&d->old, &d->transport->node);
@@ -111,6 +133,7 @@ static void use_transport(struct delivery *d, struct transport *t)
     d->transport = t;
     d->replay.destination = destination_of(t);
     d->admin.site = t->site;
+    d->admin.direct = t->direct;
     d->admin.capture = t->capture;
 }
 
@@ -371,13 +394,15 @@ static void close_transports(struct delivery *d)
         jobs_free(&d->courier.jobs);
     if (d->transport) {
         list_push(&d->old, &d->transport->node);
-        queue_move(&d->queue, destination_of(d->transport), &d->limbo);
+        queue_move(&d->queue, NULL, &d->limbo);
     }
     struct list *n;
     while ((n = list_pop(&d->old))) {
         struct transport *t = LIST_ITEM(n, struct transport, node);
         if (t->site)
             site_abort(t->site);
+        if (t->direct)
+            direct_abort(t->direct);
         transport_free(t);
     }
 }
@@ -398,6 +423,7 @@ static void close_all(struct delivery *d)
     }
     d->queue.on_finished = NULL;
     close_transports(d);
+    resolver_free(&d->courier.resolver);
     settle_free(&d->courier.settle);
     keeper_free(&d->keeper);
     tail_free(&d->tail);

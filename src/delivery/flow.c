@@ -56,7 +56,7 @@ static void stand(struct parcel *p, uint32_t n, bool first)
         list_insert_before(first ? f->line.next : &f->line, &p->node);
         d->ready_parcels++;
     }
-    if (d->ready == 0 && d->awake && list_is_empty(&d->node))
+    if (d->awake && list_is_empty(&d->node))
         list_push(d->awake, &d->node);
     p->ready += n;
     d->ready += n;

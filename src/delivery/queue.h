@@ -97,7 +97,7 @@ struct destination {
     size_t idle_flows; /* flows without parcels, kept for their debt */
     size_t trim_at;
     size_t parcels;
-    /* May be NULL: where it puts itself when it gets READY recipients and had none. */
+    /* May be NULL: where it puts itself when it gets READY recipients. */
     struct list *awake;
     struct list node;
 };

@@ -163,7 +163,6 @@ static void session_free(struct session *s)
     struct site *site = s->site;
     leave_idle(s);
     list_remove(&s->node);
-    site->count--;
     if (!s->has_signed_on)
         site->opening--;
     timer_cancel(&s->timer);
@@ -174,6 +173,7 @@ static void session_free(struct session *s)
     free(s->back);
     free(s->recipients);
     free(s);
+    site_closed(site);
 }
 
 /* The last effect: tells the site why, if that says anything about it. */
@@ -189,6 +189,7 @@ static void end(struct session *s)
             .stage = stage, .reply = reply, .fault = relay_site_fault(s->relay)};
         if (o.next != NEXT_CONTINUE)
             note_failure(s, &o, stage, text_of(s, &e, words, sizeof(words)));
+        s->failure.is_local = e.fault == FAULT_LOCAL;
     }
     bool has_failure = s->has_failure;
     struct site_failure f = s->failure;
@@ -222,7 +223,7 @@ static bool perform(struct session *s, const struct relay_effect *e)
     switch (e->kind) {
     case RELAY_START_TLS:
         flush(s);
-        stream_start_tls(s->stream, s->site->tls, s->site->settings.host);
+        stream_start_tls(s->stream, s->site->tls, s->host);
         return true;
     case RELAY_READY:
         if (!s->has_signed_on) {
@@ -417,7 +418,8 @@ static void on_timer(void *ctx)
     step(s);
 }
 
-void session_open(struct site *site, const struct address *to, unsigned index, bool is_plain)
+void session_open(struct site *site, const struct target_address *to, unsigned index,
+                  bool is_plain)
 {
     struct courier *c = site->courier;
     struct session *s = xcalloc(1, sizeof(*s));
@@ -435,15 +437,15 @@ void session_open(struct site *site, const struct address *to, unsigned index, b
     s->recipients = xcalloc(most, sizeof(*s->recipients));
     letter_init(&s->letter, c->env, c->store);
     timer_init(&s->timer, c->loop, on_timer, s);
-    address_format(to, address);
-    snprintf(s->remote, sizeof(s->remote), "%.64s [%s]:%u", site->settings.host, address,
+    address_format(&to->address, address);
+    memcpy(s->host, to->host, sizeof(s->host));
+    snprintf(s->remote, sizeof(s->remote), "%.64s [%s]:%u", s->host, address,
              site->settings.port);
     list_init(&s->idle);
     list_push(&site->sessions, &s->node);
-    site->count++;
-    site->opening++;
+    site_opened(site);
     atomic_fetch_add_explicit(&c->stats->connections_out, 1, memory_order_relaxed);
-    s->stream = stream_connect(c->loop, to, site->settings.port, &events, s);
+    s->stream = stream_connect(c->loop, &to->address, site->settings.port, &events, s);
     if (!s->stream)
         relay_failed(s->relay, fault_of(-errno));
     step(s);

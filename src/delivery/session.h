@@ -29,6 +29,7 @@ struct session {
     unsigned address; /* index of it */
     unsigned round;   /* the site's, when it was opened */
     unsigned messages;
+    char host[TARGET_NAME_MAX + 1];
     char remote[SITE_REMOTE_MAX + 1];
     char tls[SESSION_TLS_MAX + 1]; /* version and cipher; empty: in plain text */
 
@@ -49,8 +50,8 @@ struct session {
 };
 
 /* Opens a connection; the session belongs to its site and frees itself. */
-void session_open(struct site *s, const struct address *to, unsigned index, bool is_plain)
-    NONNULL(1, 2);
+void session_open(struct site *s, const struct target_address *to, unsigned index,
+                  bool is_plain) NONNULL(1, 2);
 /* An idle one: takes the next message; or says good-bye. */
 void session_work(struct session *s) NONNULL(1);
 void session_quit(struct session *s) NONNULL(1);

@@ -35,8 +35,13 @@ void settings_init(struct settings *s, const struct conf *c, slice secret)
         .retry = {d->retry_first, d->retry_longest, d->expiry},
         .port = (uint16_t)h->port,
     };
+    if (s->transport == CONF_DIRECT) {
+        s->port = (uint16_t)d->direct_port;
+        s->relay = (struct relay_config){.helo = arena_dup(&s->arena, c->server.hostname),
+                                         .tls = RELAY_TLS_OPPORTUNISTIC};
+        return;
+    }
     s->capture_dir = arena_cstr(&s->arena, d->capture_dir);
-    s->host = arena_cstr(&s->arena, h->host);
     s->relay = (struct relay_config){
         .helo = arena_dup(&s->arena, c->server.hostname),
         .tls = tls_of[h->tls],

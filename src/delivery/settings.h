@@ -20,7 +20,6 @@ struct settings {
     span end_timeout;
     struct retry_policy retry;
     const char *capture_dir;
-    const char *host; /* the next host's name or address */
     uint16_t port;
     struct relay_config relay; /* our name, TLS, sign-in */
 };

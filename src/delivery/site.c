@@ -9,35 +9,56 @@
 
 static const span QUIET = 10 * SPAN_SECOND;
 static const span PLAIN = 10 * SPAN_MINUTE;
-static const span EXPIRE_ON = 50 * SPAN_MS;
+static const span TELL_ON = 50 * SPAN_MS;
 
 static void on_timer(void *ctx)
 {
     site_pump(ctx);
 }
 
-/* What is too old while the host is away, in portions that leave the loop its time. */
-static void expire(void *ctx)
+/* What is too old while the host is away. True: there is more. */
+static bool expire(struct site *s)
 {
-    struct site *s = ctx;
-    if (s->failures > 0 && !s->is_closing &&
-        courier_expire(s->courier, &s->settings.retry, &s->destination, s->stage, s->status,
-                       slice_of(s->remote), slice_of(s->text)))
-        timer_set(&s->expiring, EXPIRE_ON);
+    return s->failures > 0 && !s->is_closing &&
+           courier_expire(s->courier, &s->settings.retry, &s->destination, s->stage,
+                          s->outcome.status, slice_of(s->remote), slice_of(s->text));
 }
 
-static void on_found(void *ctx, enum relay_fault fault)
+/* The failure of an attempt, for each recipient that is READY at a domain. */
+static bool settle_ready(struct site *s)
+{
+    struct attempt a = {
+        .outcome = s->outcome,
+        .stage = s->stage,
+        .text = slice_of(s->text),
+        .remote = slice_of(s->remote),
+    };
+    s->is_settling = courier_settle_ready(s->courier, &s->settings.retry, &s->destination, &a);
+    return s->is_settling;
+}
+
+/* Tells in portions that leave the loop its time. */
+static void tell(void *ctx)
 {
     struct site *s = ctx;
-    if (fault == FAULT_NONE) {
+    if (s->pool ? settle_ready(s) : expire(s))
+        timer_set(&s->telling, TELL_ON);
+    else
+        site_wake(s);
+}
+
+static void on_found(void *ctx, const struct target_trouble *trouble)
+{
+    struct site *s = ctx;
+    if (!trouble) {
         site_pump(s);
         return;
     }
     struct site_failure f = {
-        .outcome = outcome_of(STAGE_CONNECT, NULL, fault),
-        .stage = STAGE_CONNECT,
-        .text = slice_of(fault_name(fault)),
-        .remote = slice_of(s->settings.host),
+        .outcome = trouble->outcome,
+        .stage = trouble->stage,
+        .text = trouble->text,
+        .remote = slice_of(s->name),
         .address = TARGET_ADDRESSES_MAX,
         .round = s->round,
     };
@@ -57,26 +78,87 @@ static bool make_tls(struct site *s, slice ca, struct buf *why)
     return s->tls != NULL;
 }
 
-struct site *site_new(struct courier *c, const struct conf *conf, slice secret, slice ca,
-                      struct buf *why)
+void site_pool_init(struct site_pool *p, unsigned most)
+{
+    *p = (struct site_pool){.most = most};
+    list_init(&p->awake);
+    list_init(&p->starved);
+}
+
+static struct site *make(struct courier *c, slice name)
 {
     struct site *s = xcalloc(1, sizeof(*s));
     s->courier = c;
-    settings_init(&s->settings, conf, secret);
-    if (!make_tls(s, ca, why)) {
-        settings_fini(&s->settings);
-        free(s);
-        return NULL;
-    }
+    s->name = xcalloc(1, name.len + 1);
+    memcpy(s->name, name.ptr, name.len);
     destination_init(c->queue, &s->destination);
-    target_init(&s->target, c->loop, c->jobs, s->settings.host);
-    s->target.on_found = on_found;
-    s->target.ctx = s;
     timer_init(&s->timer, c->loop, on_timer, s);
-    timer_init(&s->expiring, c->loop, expire, s);
+    timer_init(&s->telling, c->loop, tell, s);
     list_init(&s->sessions);
     list_init(&s->idle);
     return s;
+}
+
+struct site *site_new(struct courier *c, const struct conf *conf, slice secret, slice ca,
+                      struct buf *why)
+{
+    struct site *s = make(c, conf->smarthost.host);
+    settings_init(&s->settings, conf, secret);
+    target_init_host(&s->target, c->loop, c->jobs, s->name);
+    s->target.on_found = on_found;
+    s->target.ctx = s;
+    if (!make_tls(s, ca, why))
+        site_free(&s);
+    return s;
+}
+
+struct site *site_new_domain(struct courier *c, const struct settings *settings,
+                             struct tls_context *tls, const struct route_policy *policy,
+                             struct site_pool *pool, slice domain)
+{
+    struct site *s = make(c, domain);
+    s->pool = pool;
+    s->destination.awake = &pool->awake;
+    s->settings = *settings;
+    s->settings.arena = ARENA_INIT; /* its texts are the owner's */
+    s->tls = tls ? tls_ref(tls) : NULL;
+    target_init_domain(&s->target, c->loop, c->env, c->resolver, policy, s->name);
+    s->target.on_found = on_found;
+    s->target.ctx = s;
+    return s;
+}
+
+struct site *site_of(struct destination *d)
+{
+    return CONTAINER_OF(d, struct site, destination);
+}
+
+void site_wake(struct site *s)
+{
+    if (!s->pool)
+        return; /* it is pumped after every turn */
+    list_remove(&s->destination.node);
+    list_push(&s->pool->awake, &s->destination.node);
+}
+
+void site_opened(struct site *s)
+{
+    s->count++;
+    s->opening++;
+    if (s->pool)
+        s->pool->count++;
+}
+
+void site_closed(struct site *s)
+{
+    s->count--;
+    site_wake(s);
+    if (!s->pool)
+        return;
+    s->pool->count--;
+    struct list *starved = list_pop(&s->pool->starved);
+    if (starved)
+        list_push(&s->pool->awake, starved);
 }
 
 void site_abort(struct site *s)
@@ -94,11 +176,12 @@ void site_free(struct site **at)
     *at = NULL;
     INVARIANT(s->count == 0);
     timer_cancel(&s->timer);
-    timer_cancel(&s->expiring);
+    timer_cancel(&s->telling);
     target_fini(&s->target);
     destination_fini(&s->destination);
     tls_unref(&s->tls);
     settings_fini(&s->settings);
+    free(s->name);
     free(s);
 }
 
@@ -137,7 +220,12 @@ static void open_more(struct site *s)
 {
     while (s->count < wanted(s) && may_open(s)) {
         unsigned index;
-        const struct address *address = target_address(&s->target, &index);
+        if (s->pool && s->pool->count >= s->pool->most) {
+            list_remove(&s->destination.node);
+            list_push(&s->pool->starved, &s->destination.node);
+            return;
+        }
+        const struct target_address *address = target_address(&s->target, &index);
         if (!address)
             return;
         bool is_plain = s->plain_until > loop_time(s->courier->loop);
@@ -155,7 +243,7 @@ void site_pump(struct site *s)
     }
     while (s->destination.ready > 0 && !list_is_empty(&s->idle))
         session_work(LIST_ITEM(s->idle.next, struct session, idle));
-    if (s->destination.ready > 0)
+    if (s->destination.ready > 0 && !s->is_settling)
         open_more(s);
 }
 
@@ -174,23 +262,25 @@ bool site_is_idle(const struct site *s)
 void site_reached(struct site *s)
 {
     if (s->failures > 0)
-        log_info("site-reached", LOG_C("host", s->settings.host),
-                 LOG_I("port", s->settings.port), LOG_I("rounds", s->failures));
+        log_info("site-reached", LOG_C("host", s->name), LOG_I("port", s->settings.port),
+                 LOG_I("rounds", s->failures));
     s->failures = 0;
     s->pause_until = 0;
+    site_wake(s);
 }
 
 static void remember(struct site *s, const struct site_failure *f)
 {
     s->failed_at = env_now(s->courier->env);
     s->stage = f->stage;
-    s->status = f->outcome.status;
+    s->outcome = f->outcome;
     snprintf(s->text, sizeof(s->text), "%.*s", SLICE_ARG(slice_to(f->text, SITE_TEXT_MAX)));
     snprintf(s->remote, sizeof(s->remote), "%.*s",
              SLICE_ARG(slice_to(f->remote, SITE_REMOTE_MAX)));
 }
 
-/* Nothing works: the site waits. */
+/* Nothing works: the site waits, and of a domain all that wait there are told. What is our own
+ * fault is no attempt. */
 static void back_off(struct site *s, const struct site_failure *f)
 {
     struct courier *c = s->courier;
@@ -204,7 +294,17 @@ static void back_off(struct site *s, const struct site_failure *f)
     log_warning("site-unreachable", LOG_S("remote", f->remote), LOG_S("reply", f->text),
                 LOG_C("stage", stage_name(f->stage)), LOG_I("rounds", s->failures),
                 LOG_I("again-in-ms", wait / SPAN_MS), LOG_I("ready", s->destination.ready));
-    expire(s);
+    if (!s->pool || !f->is_local)
+        tell(s);
+}
+
+/* It will not work any other time. */
+static void give_up(struct site *s, const struct site_failure *f)
+{
+    s->round++;
+    log_info("site-refused", LOG_S("remote", f->remote), LOG_S("reply", f->text),
+             LOG_C("stage", stage_name(f->stage)), LOG_I("ready", s->destination.ready));
+    tell(s);
 }
 
 void site_failed(struct site *s, const struct site_failure *f)
@@ -229,5 +329,8 @@ void site_failed(struct site *s, const struct site_failure *f)
                  LOG_C("stage", stage_name(f->stage)), LOG_I("working", s->count - s->opening));
         return;
     }
-    back_off(s, f);
+    if (s->pool && f->outcome.next == NEXT_FAIL)
+        give_up(s, f);
+    else
+        back_off(s, f);
 }

@@ -1,9 +1,11 @@
 #include "delivery/target.h"
 
 #include "base/arena.h"
+#include "base/env.h"
 #include "net/address.h"
 
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct target_lookup {
@@ -15,14 +17,43 @@ struct target_lookup {
     enum relay_fault fault;
 };
 
-void target_init(struct target *t, struct loop *loop, struct jobs *jobs, const char *host)
+static void set_address(struct target_address *to, const struct address *a, slice host)
 {
-    *t = (struct target){.loop = loop, .jobs = jobs, .host = host};
+    to->address = *a;
+    if (host_is_name(host, false))
+        snprintf(to->host, sizeof(to->host), "%.*s", SLICE_ARG(host));
+    else
+        address_format(a, to->host);
+}
+
+/* Room for that many, in the place of those it had. */
+static void renew(struct target *t, size_t count)
+{
+    free(t->addresses);
+    t->addresses = xcalloc(count, sizeof(*t->addresses));
+    t->count = (unsigned)count;
+    t->cursor = 0;
+    t->looked_up = loop_time(t->loop);
+}
+
+void target_init_host(struct target *t, struct loop *loop, struct jobs *jobs, const char *host)
+{
+    struct address a;
     slice text = slice_of(host);
-    t->is_literal =
-        address_parse(text, &t->addresses[0]) || address_literal_parse(text, &t->addresses[0]);
-    if (t->is_literal)
-        t->count = 1;
+    *t = (struct target){.loop = loop, .jobs = jobs, .name = host};
+    t->is_literal = address_parse(text, &a) || address_literal_parse(text, &a);
+    if (!t->is_literal)
+        return;
+    renew(t, 1);
+    set_address(&t->addresses[0], &a, SLICE(""));
+}
+
+void target_init_domain(struct target *t, struct loop *loop, struct env *env,
+                        struct resolver *resolver, const struct route_policy *policy,
+                        const char *domain)
+{
+    *t = (struct target){.loop = loop, .env = env, .resolver = resolver, .policy = policy};
+    t->name = domain;
 }
 
 static void lookup_free(struct target_lookup *l)
@@ -37,11 +68,14 @@ void target_fini(struct target *t)
 {
     lookup_free(t->lookup);
     t->lookup = NULL;
+    resolve_free(&t->resolve);
+    free(t->addresses);
+    t->addresses = NULL;
 }
 
 bool target_is_looking(const struct target *t)
 {
-    return t->lookup != NULL;
+    return t->lookup || t->resolve;
 }
 
 static enum relay_fault fault_of(int err)
@@ -66,6 +100,16 @@ static bool has_address(const struct target_lookup *l, const struct address *a)
         if (address_eq(&l->addresses[i], a))
             return true;
     return false;
+}
+
+/* Of a host. */
+static void tell(struct target *t, enum relay_fault fault)
+{
+    struct target_trouble trouble = {.stage = STAGE_CONNECT,
+                                     .text = slice_of(fault_name(fault))};
+    if (fault != FAULT_NONE)
+        trouble.outcome = outcome_of(STAGE_CONNECT, NULL, fault);
+    t->on_found(t->ctx, fault == FAULT_NONE ? NULL : &trouble);
 }
 
 /* On a thread of the pool. */
@@ -96,13 +140,48 @@ static void found(struct job *j)
     enum relay_fault fault = l->fault;
     t->lookup = NULL;
     if (fault == FAULT_NONE) {
-        memcpy(t->addresses, l->addresses, sizeof(t->addresses));
-        t->count = l->count;
-        t->cursor = 0;
-        t->looked_up = loop_time(t->loop);
+        renew(t, l->count);
+        for (unsigned i = 0; i < l->count; i++)
+            set_address(&t->addresses[i], &l->addresses[i], slice_of(t->name));
     }
     lookup_free(l);
-    t->on_found(t->ctx, fault);
+    tell(t, fault);
+}
+
+static void look_up_host(struct target *t)
+{
+    struct target_lookup *l = xcalloc(1, sizeof(*l));
+    l->target = t;
+    l->host = xstrdup(t->name);
+    l->job = (struct job){.work = look_up, .done = found, .loop = t->loop};
+    if (jobs_submit(t->jobs, &l->job) < 0) {
+        lookup_free(l);
+        tell(t, FAULT_LOCAL);
+        return;
+    }
+    t->lookup = l;
+}
+
+static void on_route(void *ctx)
+{
+    struct target *t = ctx;
+    struct resolve *x = t->resolve; /* on_found may begin the next one */
+    const struct route *r = resolve_route(x);
+    struct target_trouble trouble = {r->outcome, STAGE_RESOLVE, r->text};
+    t->resolve = NULL;
+    if (r->target_count > 0)
+        renew(t, r->target_count);
+    for (size_t i = 0; i < r->target_count; i++)
+        set_address(&t->addresses[i], &r->targets[i].address, r->targets[i].host);
+    t->on_found(t->ctx, r->target_count > 0 ? NULL : &trouble);
+    resolve_free(&x);
+}
+
+static void look_up_domain(struct target *t)
+{
+    uint64_t random;
+    env_random(t->env, &random, sizeof(random));
+    t->resolve = resolve_new(t->resolver, t->policy, slice_of(t->name), random, on_route, t);
 }
 
 static bool is_fresh(const struct target *t)
@@ -110,25 +189,19 @@ static bool is_fresh(const struct target *t)
     return t->is_literal || loop_time(t->loop) - t->looked_up < TARGET_KEEP;
 }
 
-const struct address *target_address(struct target *t, unsigned *index)
+const struct target_address *target_address(struct target *t, unsigned *index)
 {
-    if (t->lookup)
+    if (target_is_looking(t))
         return NULL;
     if (t->count > 0 && is_fresh(t)) {
         *index = t->cursor;
         return &t->addresses[t->cursor];
     }
     t->count = 0;
-    struct target_lookup *l = xcalloc(1, sizeof(*l));
-    l->target = t;
-    l->host = xstrdup(t->host);
-    l->job = (struct job){.work = look_up, .done = found, .loop = t->loop};
-    if (jobs_submit(t->jobs, &l->job) < 0) {
-        lookup_free(l);
-        t->on_found(t->ctx, FAULT_LOCAL);
-        return NULL;
-    }
-    t->lookup = l;
+    if (t->resolver)
+        look_up_domain(t);
+    else
+        look_up_host(t);
     return NULL;
 }
 

@@ -12,7 +12,7 @@
 
 /* Values of the CHOICE rows, in their order. */
 enum conf_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
-enum conf_transport { CONF_CAPTURE, CONF_SMARTHOST };
+enum conf_transport { CONF_CAPTURE, CONF_SMARTHOST, CONF_DIRECT };
 enum conf_relay_tls {
     CONF_RELAY_TLS_NONE,
     CONF_RELAY_TLS_OPPORTUNISTIC,

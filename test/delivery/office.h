@@ -378,7 +378,9 @@ static inline uint64_t office_post_one(struct office *o, const char *to, const c
 static inline struct recipient *office_recipient(struct office *o, uint64_t id, uint32_t index)
 {
     struct parcel *p = queue_find(&o->queue, id);
-    struct recipient *r = p ? parcel_recipient(p, index) : NULL;
+    struct recipient *r = NULL;
+    for (; p && !r; p = queue_also(p))
+        r = parcel_recipient(p, index);
     return r && r->state != RECIPIENT_GONE ? r : NULL;
 }
 

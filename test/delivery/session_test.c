@@ -623,10 +623,10 @@ static void test_names_are_looked_up(void **state)
 {
     (void)state;
     open_site("connections = 1", PLAIN, "");
-    on->site->settings.host = "localhost";
     target_fini(&on->site->target);
-    void (*on_found)(void *, enum relay_fault) = on->site->target.on_found;
-    target_init(&on->site->target, on->office->loop, on->office->courier.jobs, "localhost");
+    void (*on_found)(void *, const struct target_trouble *) = on->site->target.on_found;
+    target_init_host(&on->site->target, on->office->loop, on->office->courier.jobs,
+                     "localhost");
     on->site->target.on_found = on_found;
     on->site->target.ctx = on->site;
     start();
