@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* What a connection may send before it gives way to sites that wait for one. */
+enum { FAIR_MESSAGES = 10 };
 static const span QUIT_TIMEOUT = 5 * SPAN_SECOND;
 
 static void step(struct session *s);
@@ -19,6 +21,7 @@ static void leave_idle(struct session *s)
     if (list_is_empty(&s->idle))
         return;
     list_remove(&s->idle);
+    list_remove(&s->pool_idle);
     s->site->idle_count--;
 }
 
@@ -26,6 +29,8 @@ static void stand_idle(struct session *s)
 {
     s->site->idle_count++;
     list_insert_before(s->site->idle.next, &s->idle);
+    if (s->site->pool)
+        list_push(&s->site->pool->idle, &s->pool_idle);
     timer_set(&s->timer, s->site->settings.idle_timeout);
 }
 
@@ -61,14 +66,18 @@ static bool take_message(struct session *s)
 static void begin(struct session *s)
 {
     struct site *site = s->site;
-    bool may_more = s->messages < site->settings.messages_per_connection;
-    if (!may_more || site->is_closing || site->courier->is_draining || site->courier->is_held) {
-        s->is_quitting = true;
-        relay_quit(s->relay);
+    bool is_in_the_way = site_is_in_the_way(site);
+    bool may_more = s->messages < site->settings.messages_per_connection &&
+                    (!is_in_the_way || s->messages < FAIR_MESSAGES);
+    bool ends = site->is_closing || site->courier->is_draining || site->courier->is_held;
+    bool has_work = !ends && may_more && site_may_begin(site) && take_message(s);
+    if (!has_work && !ends && may_more && !is_in_the_way) {
+        stand_idle(s);
         return;
     }
-    if (!site_may_begin(site) || !take_message(s)) {
-        stand_idle(s);
+    if (!has_work) {
+        s->is_quitting = true;
+        relay_quit(s->relay);
         return;
     }
     s->slip = slip_new(site->courier->settle);
@@ -442,6 +451,7 @@ void session_open(struct site *site, const struct target_address *to, unsigned i
     snprintf(s->remote, sizeof(s->remote), "%.64s [%s]:%u", s->host, address,
              site->settings.port);
     list_init(&s->idle);
+    list_init(&s->pool_idle);
     list_push(&site->sessions, &s->node);
     site_opened(site);
     atomic_fetch_add_explicit(&c->stats->connections_out, 1, memory_order_relaxed);

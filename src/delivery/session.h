@@ -15,6 +15,7 @@ enum { SESSION_TLS_MAX = 80 };
 struct session {
     struct list node; /* in its site */
     struct list idle; /* in its site's idle ones */
+    struct list pool_idle;
     struct site *site;
     struct stream *stream;
     struct relay *relay;

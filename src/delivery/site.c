@@ -83,6 +83,7 @@ void site_pool_init(struct site_pool *p, unsigned most)
     *p = (struct site_pool){.most = most};
     list_init(&p->awake);
     list_init(&p->starved);
+    list_init(&p->idle);
 }
 
 static struct site *make(struct courier *c, slice name)
@@ -157,8 +158,8 @@ void site_closed(struct site *s)
         return;
     s->pool->count--;
     struct list *starved = list_pop(&s->pool->starved);
-    if (starved)
-        list_push(&s->pool->awake, starved);
+    if (starved) /* before all that are awake, this site among them */
+        list_insert_before(s->pool->awake.next, starved);
 }
 
 void site_abort(struct site *s)
@@ -190,6 +191,11 @@ bool site_may_begin(const struct site *s)
     return !s->is_closing && courier_may_send(s->courier);
 }
 
+bool site_is_in_the_way(const struct site *s)
+{
+    return s->pool && !list_is_empty(&s->pool->starved);
+}
+
 static span later(span a, span b)
 {
     return a > b ? a : b;
@@ -216,18 +222,27 @@ static bool may_open(struct site *s)
     return false;
 }
 
+/* It gets the next connection that becomes free, and one that is idle makes room. */
+static void starve(struct site *s)
+{
+    struct site_pool *p = s->pool;
+    list_remove(&s->destination.node);
+    list_push(&p->starved, &s->destination.node);
+    if (!list_is_empty(&p->idle))
+        session_quit(LIST_ITEM(p->idle.next, struct session, pool_idle));
+}
+
 static void open_more(struct site *s)
 {
     while (s->count < wanted(s) && may_open(s)) {
         unsigned index;
-        if (s->pool && s->pool->count >= s->pool->most) {
-            list_remove(&s->destination.node);
-            list_push(&s->pool->starved, &s->destination.node);
-            return;
-        }
         const struct target_address *address = target_address(&s->target, &index);
         if (!address)
             return;
+        if (s->pool && s->pool->count >= s->pool->most) {
+            starve(s);
+            return;
+        }
         bool is_plain = s->plain_until > loop_time(s->courier->loop);
         session_open(s, address, index, is_plain);
     }

@@ -24,6 +24,7 @@ enum { SITE_TEXT_MAX = 500, SITE_REMOTE_MAX = 120 };
 struct site_pool {
     struct list awake;   /* destinations of sites that may have something to do */
     struct list starved; /* of those that wait for a connection to become free */
+    struct list idle;    /* sessions without work, the oldest first: they give way */
     unsigned count;      /* connections */
     unsigned most;
 };
@@ -98,6 +99,8 @@ void site_failed(struct site *s, const struct site_failure *f) NONNULL(1, 2);
 /* A connection signed on: the host is well. */
 void site_reached(struct site *s) NONNULL(1);
 bool site_may_begin(const struct site *s) NONNULL(1);
+/* Do others wait for one of its connections to end? */
+bool site_is_in_the_way(const struct site *s) NONNULL(1);
 /* A connection begins and ends. */
 void site_opened(struct site *s) NONNULL(1);
 void site_closed(struct site *s) NONNULL(1);

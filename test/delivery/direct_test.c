@@ -95,17 +95,11 @@ static bool is_empty(struct office *o)
     return o->queue.living == 0 && settle_is_idle(o->courier.settle);
 }
 
-/* Everything has had its attempt. */
-static bool nothing_ready(struct office *o)
+/* One that waits is left. */
+static bool one_waits(struct office *o)
 {
-    struct direct_numbers n;
-    direct_numbers(on->direct, &n);
-    size_t at = 0;
-    void *site;
-    while (map_next(&on->direct->sites, &at, NULL, &site))
-        if (target_is_looking(&((struct site *)site)->target))
-            return false;
-    return n.ready == 0 && settle_is_idle(o->courier.settle) && on->sink->count > 0;
+    return o->queue.living == 1 && o->pages.stats.retried == 1 &&
+           settle_is_idle(o->courier.settle);
 }
 
 static uint64_t post(const char *const *to)
@@ -212,7 +206,7 @@ static void test_what_dns_says_decides(void **state)
                                      "a@[127.0.0.999]",  NULL};
     uint64_t id = post(to);
     office_read(on->office);
-    office_run(on->office, nothing_ready);
+    office_run(on->office, one_waits);
     assert_int_equal(on->sink->count, 1);
     assert_string_equal(on->sink->mail[0].to, "<a@good.example>\n");
     check_trouble(id, 0, RECIPIENT_FAILED, "5.1.10", "null.example takes no mail");
@@ -313,7 +307,7 @@ static void test_the_pool_bounds_all_sites(void **state)
     for (int i = 0; i < 30; i++)
         buf_printf(&dns, "d%d.example A 127.0.0.1\n", i);
     buf_byte(&dns, '\0');
-    open_direct(dns.ptr, LOCAL "\nmax-connections = 3\nidle-timeout = 0s");
+    open_direct(dns.ptr, LOCAL "\nmax-connections = 3\nidle-timeout = 1m");
     start();
     for (int i = 0; i < 30; i++) {
         char address[40];
@@ -326,6 +320,40 @@ static void test_the_pool_bounds_all_sites(void **state)
     assert_int_equal(on->sink->connections, 30);
     assert_in_range(on->most_connections, 1, 3);
     buf_fini(&dns);
+}
+
+static void test_a_busy_site_gives_way(void **state)
+{
+    (void)state;
+    open_direct(two_domains, LOCAL "\nmax-connections = 1");
+    start();
+    for (int i = 0; i < 100; i++)
+        post((const char *const[]){"a@one.example", NULL});
+    post((const char *const[]){"b@two.example", NULL});
+    office_read(on->office);
+    office_run(on->office, is_empty);
+    assert_int_equal(on->sink->count, 101);
+    size_t at = 0;
+    while (!strstr(on->sink->mail[at].to, "two"))
+        at++;
+    assert_in_range(at, 0, 25);
+    assert_int_equal(on->most_connections, 1);
+}
+
+static void test_an_idle_connection_gives_way(void **state)
+{
+    (void)state;
+    open_direct(two_domains, LOCAL "\nmax-connections = 1\nidle-timeout = 1m");
+    start();
+    post((const char *const[]){"a@one.example", NULL});
+    office_read(on->office);
+    office_run(on->office, is_empty);
+    assert_int_equal(on->direct->pool.count, 1);
+    post((const char *const[]){"a@two.example", NULL});
+    office_read(on->office);
+    office_run(on->office, is_empty);
+    assert_int_equal(on->sink->count, 2);
+    assert_int_equal(on->most_connections, 1);
 }
 
 static bool is_forgotten(struct office *o)
@@ -423,6 +451,8 @@ int main(void)
         TEST(test_an_unreachable_domain_is_an_attempt_of_each),
         TEST(test_too_old_for_another_attempt),
         TEST(test_the_pool_bounds_all_sites),
+        TEST(test_a_busy_site_gives_way),
+        TEST(test_an_idle_connection_gives_way),
         TEST(test_sites_are_forgotten),
         TEST(test_hold_and_release),
         TEST(test_an_envelope_that_cannot_be_read_waits),

@@ -455,7 +455,8 @@ class Sink:
     """An SMTP receiver that keeps what it gets. `script` may replace replies: a function of
     (verb, argument, count) that returns a reply, None for the usual one, or "close"."""
 
-    def __init__(self, script=None, port=0, extensions=("PIPELINING", "8BITMIME", "SIZE 0")):
+    def __init__(self, script=None, port=0, extensions=("PIPELINING", "8BITMIME", "SIZE 0"),
+                 address="127.0.0.1"):
         self.script = script or (lambda verb, argument, count: None)
         self.extensions = extensions
         self.messages = []  # (reverse_path, [recipients], bytes)
@@ -465,7 +466,7 @@ class Sink:
         self.counts = {}
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", port))
+        self.listener.bind((address, port))
         self.listener.listen(128)
         self.port = self.listener.getsockname()[1]
         self.stopped = False
