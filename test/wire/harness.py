@@ -61,9 +61,7 @@ class Case:
                 shutil.rmtree(self.dir, ignore_errors=True)
 
     def utpost(self, **options):
-        server = Utpost(self, **options)
-        self.at_end(server.stop)
-        return server
+        return Utpost(self, **options)
 
     def postfix(self, **options):
         server = Postfix(self, **options)
@@ -108,6 +106,7 @@ class Utpost:
         self.conf = self.dir / "utpost.conf"
         self.log_path = self.dir / "log"
         self.process = None
+        case.at_end(self.stop)  # also when it does not get ready
         self.write_conf()
         if start:
             self.start()
