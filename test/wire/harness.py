@@ -12,6 +12,7 @@ import signal
 import smtplib
 import socket
 import ssl
+import struct
 import subprocess
 import tempfile
 import threading
@@ -82,9 +83,10 @@ class Case:
 
 
 class Utpost:
-    """One utpostd with its state; sections: overrides {"delivery": {"hold": "yes"}}."""
+    """One utpostd with its state; sections: overrides {"delivery": {"hold": "yes"}}. With
+    clock, the test moves its clocks: advance(), freeze()."""
 
-    def __init__(self, case, sections=None, start=True, account=True, name="utpost"):
+    def __init__(self, case, sections=None, start=True, account=True, name="utpost", clock=False):
         self.case = case
         self.dir = case.dir / name
         self.dir.mkdir()
@@ -106,6 +108,7 @@ class Utpost:
         self.conf = self.dir / "utpost.conf"
         self.log_path = self.dir / "log"
         self.process = None
+        self.clock = Clock(self.dir / "clock") if clock else None
         case.at_end(self.stop)  # also when it does not get ready
         self.write_conf()
         if start:
@@ -124,8 +127,29 @@ class Utpost:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [*wrapper, str(BUILD / "utpostd"), "--config", str(self.conf)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, **self.clock.environment} if self.clock else None)
         return self.process
+
+    def advance(self, seconds):
+        """All clocks of the daemon go forward at once; what was due in between is due now."""
+        self.clock.advance(seconds)
+
+    def freeze(self, at=None):
+        """The daemon's clock on the wall stands still (at a time in seconds since 1970), and that
+        since boot with it. Timers run on. advance() moves it then; thaw() lets it go on."""
+        self.clock.freeze(at)
+
+    def thaw(self):
+        self.clock.thaw()
+
+    def step(self, seconds):
+        """The daemon's clock on the wall is set, as an administrator would."""
+        self.clock.step(seconds)
+
+    def now(self):
+        """Its clock on the wall, in seconds since 1970."""
+        return self.clock.now() if self.clock else time.time()
 
     def start(self, wrapper=()):
         self.spawn(wrapper)
@@ -226,6 +250,49 @@ class Utpost:
         if login:
             s.login(login, password)
         return s
+
+
+class Clock:
+    """The clocks of a daemon, by way of the library clock.c."""
+
+    def __init__(self, path):
+        self.path = path
+        self.ahead = self.wall = self.frozen = self.frozen_boot = 0
+        self.write()
+        self.environment = {"LD_PRELOAD": str(BUILD / "test/wire/clock.so"),
+                            "UTPOST_TEST_CLOCK": str(path)}
+
+    def write(self):
+        if not self.path.exists():
+            self.path.write_bytes(bytes(32))
+        with open(self.path, "r+b") as f:
+            f.write(struct.pack("4q", self.ahead, self.wall, self.frozen, self.frozen_boot))
+
+    def advance(self, seconds):
+        by = round(seconds * 1e9)
+        self.ahead += by
+        if self.frozen:
+            self.frozen += by
+            self.frozen_boot += by
+        self.write()
+
+    def freeze(self, at):
+        self.frozen = round(at * 1e9) if at is not None else round(self.now() * 1e9)
+        self.frozen_boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME) + self.ahead
+        self.write()
+
+    def thaw(self):
+        self.wall = self.frozen - time.time_ns() - self.ahead
+        self.frozen = self.frozen_boot = 0
+        self.write()
+
+    def step(self, seconds):
+        self.wall += round(seconds * 1e9)
+        self.frozen += round(seconds * 1e9) if self.frozen else 0
+        self.write()
+
+    def now(self):
+        return (self.frozen or time.time_ns() + self.ahead + self.wall) / 1e9
 
 
 def any_certificate():
