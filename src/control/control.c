@@ -18,7 +18,8 @@
 
 /* delivery reads the control journal from its next step on; until then it holds nothing back.
  */
-static const char *const journal_readers[] = {"snapshot/smtpd/directory"};
+static const char *const journal_readers[] = {"snapshot/smtpd/directory",
+                                              "snapshot/delivery/directory"};
 
 struct control {
     struct role *role;

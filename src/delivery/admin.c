@@ -144,6 +144,8 @@ static json_t *status(const struct admin *a)
     set(j, "journal", journal_json(c->settle));
     set_number(j, "smtpd_position", tail_position(a->tail));
     set_number(j, "delivery_position", settle_position(c->settle));
+    set_number(j, "control_position", follow_position(a->follow));
+    set_number(j, "directory_version", directory_version(c->directory));
     return j;
 }
 

@@ -37,11 +37,13 @@
 #include "delivery/direct.h"
 #include "delivery/keeper.h"
 #include "delivery/site.h"
+#include "net/follow.h"
 
 struct admin {
     struct courier *courier;
     const struct tail *tail;
     const struct keeper *keeper;
+    const struct follow *follow;
     const struct site *site; /* one of them */
     const struct direct *direct;
     const struct capture *capture;

@@ -6,6 +6,7 @@
 #include "delivery/queue.h"
 #include "delivery/schedule.h"
 #include "delivery/settle.h"
+#include "model/directory.h"
 #include "net/jobs.h"
 #include "net/resolve.h"
 #include "net/role.h"
@@ -14,6 +15,7 @@ struct courier {
     struct env *env;
     struct loop *loop;
     struct queue *queue;
+    struct directory *directory; /* customers and accounts, by control's journal */
     struct settle *settle;
     struct journal_store *store; /* smtpd's journal */
     struct jobs *jobs;

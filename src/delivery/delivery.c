@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "delivery/admin.h"
 #include "delivery/bodies.h"
+#include "net/follow.h"
 #include "net/query.h"
 
 #include <errno.h>
@@ -36,6 +37,8 @@ struct delivery {
     struct transport *transport;
     struct list old; /* transports before a reload */
     struct tail *tail;
+    struct follow *follow;
+    struct loop_watch *wake; /* a journal that is read here has grown */
     struct keeper *keeper;
     struct bodies bodies;
     struct admin admin;
@@ -328,13 +331,28 @@ static int restore(struct delivery *d)
     settle_set_position(d->courier.settle, own);
     tail.journal = SMTPD_JOURNAL;
     tail.watermark = &role->pages->watermark[ROLE_SMTPD];
-    tail.wake = role->wake[ROLE_DELIVERY];
     tail.position = smtpd;
     d->tail = tail_new(&tail);
     log_info("queue-restored", LOG_I("recipients", d->queue.living),
              LOG_I("failed", d->queue.failed), LOG_I("smtpd-position", smtpd),
              LOG_I("delivery-position", own));
     return 0;
+}
+
+static void open_follow(struct delivery *d)
+{
+    struct role *role = d->role;
+    const struct follow_config follow = {
+        .env = role->env,
+        .loop = role->loop,
+        .jobs = d->courier.jobs,
+        .directory = d->courier.directory,
+        .watermark = &role->pages->watermark[ROLE_CONTROL],
+        .wake = -1,
+        .journal = "journal/control",
+        .snapshot = "snapshot/delivery/directory",
+    };
+    d->follow = follow_new(&follow);
 }
 
 static int open_parts(struct delivery *d)
@@ -347,6 +365,7 @@ static int open_parts(struct delivery *d)
     c->jobs = jobs_new(JOB_THREADS, JOBS_WAITING);
     if (!c->jobs)
         return -EAGAIN;
+    open_follow(d);
     return restore(d);
 }
 
@@ -362,6 +381,13 @@ static int open_transport(struct delivery *d)
     return t ? 0 : -EINVAL;
 }
 
+static void on_wake(void *ctx)
+{
+    struct delivery *d = ctx;
+    follow_wake(d->follow);
+    tail_wake(d->tail);
+}
+
 static void begin(struct delivery *d)
 {
     struct role *role = d->role;
@@ -372,9 +398,12 @@ static void begin(struct delivery *d)
     d->admin.courier = c;
     d->admin.tail = d->tail;
     d->admin.keeper = d->keeper;
+    d->admin.follow = d->follow;
     int query = role_fd(role, "query");
     if (query >= 0)
         d->query = query_server_new(c->loop, query, admin_answer, &d->admin);
+    if (role->wake[ROLE_DELIVERY] >= 0)
+        d->wake = loop_watch(c->loop, role->wake[ROLE_DELIVERY], on_wake, d);
     timer_init(&d->schedule, c->loop, on_due, d);
     timer_init(&d->tick, c->loop, on_tick, d);
     timer_init(&d->sweep, c->loop, on_sweep, d);
@@ -412,6 +441,7 @@ static void close_all(struct delivery *d)
     struct role *role = d->role;
     role->on_reload = role->on_drain = NULL;
     query_server_free(&d->query);
+    loop_unwatch(&d->wake);
     if (d->keeper) {
         timer_cancel(&d->schedule);
         timer_cancel(&d->tick);
@@ -423,6 +453,7 @@ static void close_all(struct delivery *d)
     }
     d->queue.on_finished = NULL;
     close_transports(d);
+    follow_free(&d->follow);
     resolver_free(&d->courier.resolver);
     settle_free(&d->courier.settle);
     keeper_free(&d->keeper);
@@ -431,6 +462,7 @@ static void close_all(struct delivery *d)
     queue_fini(&d->queue);
     destination_fini(&d->limbo);
     journal_store_close(&d->courier.store);
+    directory_free(&d->courier.directory);
 }
 
 int delivery_run(struct role *role)
@@ -449,6 +481,7 @@ int delivery_run(struct role *role)
         .env = role->env,
         .loop = role->loop,
         .queue = &d->queue,
+        .directory = directory_new(seed),
         .stats = &role->pages->stats,
         .is_held = role->conf->delivery.hold,
     };

@@ -145,6 +145,11 @@ void tail_free(struct tail **at)
     free(t);
 }
 
+void tail_wake(struct tail *t)
+{
+    go_on(t);
+}
+
 uint64_t tail_position(const struct tail *t)
 {
     return t->position;

@@ -13,7 +13,7 @@ struct tail_config {
     struct loop *loop;
     const char *journal; /* its directory */
     const struct watermark *watermark;
-    int wake; /* eventfd, or -1 */
+    int wake; /* eventfd; -1: tail_wake is called */
     struct replay *replay;
     uint64_t position; /* to begin at; 0: the oldest record */
 };
@@ -22,6 +22,8 @@ struct tail;
 /* Begins to read as soon as the loop runs. */
 struct tail *tail_new(const struct tail_config *c) NONNULL(1);
 void tail_free(struct tail **t);
+/* The journal may have grown. */
+void tail_wake(struct tail *t) NONNULL(1);
 /* Where it goes on: the snapshot's position. */
 uint64_t tail_position(const struct tail *t) NONNULL(1);
 /* It has been at the end of what was published, since it began. */

@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "journal/large.h"
 #include "net/query.h"
-#include "smtpd/follow.h"
 #include "smtpd/status.h"
 #include "smtpd/worker.h"
 

@@ -7,7 +7,7 @@
 #define SMTPD_STATUS_H
 
 #include "base/buf.h"
-#include "smtpd/follow.h"
+#include "net/follow.h"
 #include "smtpd/worker.h"
 
 struct status_view {

@@ -267,7 +267,12 @@ static inline struct office *office_new(void)
         .ctx = o,
     };
     o->courier = (struct courier){
-        .env = o->env, .loop = o->loop, .queue = &o->queue, .stats = &o->pages.stats};
+        .env = o->env,
+        .loop = o->loop,
+        .queue = &o->queue,
+        .directory = directory_new(seed),
+        .stats = &o->pages.stats,
+    };
     assert_int_equal(settle_new(&o->courier.settle, &settle, &recovery), 0);
     assert_int_equal(journal_store_open(&o->courier.store, o->env, "journal/smtpd"), 0);
     o->courier.jobs = jobs_new(2, 64);
@@ -310,6 +315,7 @@ static inline void office_free(struct office *o)
     jobs_free(&o->courier.jobs);
     settle_free(&o->courier.settle);
     journal_store_close(&o->courier.store);
+    directory_free(&o->courier.directory);
     journal_writer_close(&o->smtpd);
     replay_fini(&o->replay);
     queue_fini(&o->queue);

@@ -22,6 +22,7 @@ struct town {
     struct shared_pages *pages;
     int wake;
     struct journal_writer *smtpd;
+    struct journal_writer *office; /* of control's journal */
     struct id_source ids;
     struct sink *sink;
     const char *delivery; /* lines of [delivery] */
@@ -66,6 +67,21 @@ static void open_smtpd(void)
         .reader_count = 1,
     };
     assert_int_equal(journal_writer_open(&town->smtpd, &c, &recovery), 0);
+}
+
+static void open_control(void)
+{
+    struct journal_recovery recovery;
+    struct journal_config c = {
+        .env = &town->disk.env,
+        .dir = "journal/control",
+        .self = ID_CONTROL,
+        .watermark = &town->pages->watermark[ROLE_CONTROL],
+        .wake = &town->wake,
+        .wake_count = 1,
+        .segment_bytes = 256 * 1024,
+    };
+    assert_int_equal(journal_writer_open(&town->office, &c, &recovery), 0);
 }
 
 /* ---- the child ---- */
@@ -185,6 +201,7 @@ static int tear_down(void **state)
         end();
     }
     journal_writer_close(&t->smtpd);
+    journal_writer_close(&t->office);
     sink_free(t->sink, t->sink->thread != 0);
     munmap(t->pages, sizeof(*t->pages));
     close(t->wake);
@@ -306,6 +323,56 @@ static void test_a_restart_sends_nothing_again(void **state)
     await("queued", 0);
     drain();
     assert_int_equal(town->sink->count, 41);
+}
+
+static void append_directory(struct buf *fields)
+{
+    struct journal_entry e = {.header = {.type = RECORD_DIRECTORY}};
+    e.header.at = env_now(&town->disk.env);
+    e.fields = buf_slice(fields);
+    assert_int_equal(journal_append_wait(town->office, &e), 0);
+    buf_fini(fields);
+}
+
+static void put_customer(uint64_t version)
+{
+    struct directory_customer customer = {.id = 1, .name = SLICE("One")};
+    struct buf fields = BUF_INIT;
+    directory_put_customer(&fields, version, &customer);
+    append_directory(&fields);
+}
+
+static void put_account(uint64_t version, uint64_t id, const char *login)
+{
+    struct directory_account account = {.id = id, .customer = 1, .login = slice_of(login)};
+    struct buf fields = BUF_INIT;
+    directory_put_account(&fields, version, &account);
+    append_directory(&fields);
+}
+
+static void test_the_directory_is_followed(void **state)
+{
+    (void)state;
+    sink_start(town->sink);
+    open_smtpd();
+    begin();
+    await("directory_version", 0);
+    open_control();
+    put_customer(1);
+    put_account(2, 3, "anna@x.test");
+    await("directory_version", 2);
+    post_numbered(0, 5);
+    assert_true(sink_wait(town->sink, 5));
+    drain();
+    /* It goes on from its snapshot. */
+    put_account(3, 4, "bo@x.test");
+    begin();
+    await("directory_version", 3);
+    kill_it();
+    assert_int_equal(env_unlink(&town->disk.env, "snapshot/delivery/directory"), 0);
+    begin();
+    await("directory_version", 3);
+    drain();
 }
 
 static void test_killed_again_and_again(void **state)
@@ -479,6 +546,7 @@ int main(void)
         TEST(test_what_was_there_and_what_comes),
         TEST(test_delivery_may_come_up_before_smtpd),
         TEST(test_a_restart_sends_nothing_again),
+        TEST(test_the_directory_is_followed),
         TEST(test_killed_again_and_again),
         TEST(test_failed_ones_are_listed_after_their_record_is_gone),
         TEST(test_hold_and_release_by_a_reload),

@@ -1,4 +1,4 @@
-#include "smtpd/follow.h"
+#include "net/follow.h"
 
 #include "base/id.h"
 #include "base/log.h"
@@ -244,6 +244,11 @@ void follow_free(struct follow **f)
     }
     buf_fini(&was->saving);
     free(was);
+}
+
+void follow_wake(struct follow *f)
+{
+    go_on(f);
 }
 
 uint64_t follow_position(const struct follow *f)

@@ -1,12 +1,12 @@
-/* follow: keeps the directory in memory up to date by reading control's journal.
+/* follow: keeps a role's directory in memory up to date by reading control's journal.
  *
- * Starts from its snapshot (`snapshot/smtpd/directory`), reads on whenever control has
- * published, and writes the snapshot again every FOLLOW_SNAPSHOT_CHANGES changes, a minute
- * after the last one, and at the end. Until control's journal is there, smtpd serves with what
- * the snapshot had. A record that cannot be applied is logged and stepped over: control
- * restates the directory when its history is lost. */
-#ifndef SMTPD_FOLLOW_H
-#define SMTPD_FOLLOW_H
+ * Starts from its snapshot, reads on whenever control has published, and writes the snapshot
+ * again every FOLLOW_SNAPSHOT_CHANGES changes, a minute after the last one, and at the end.
+ * Until control's journal is there, the role serves with what the snapshot had. A record that
+ * cannot be applied is logged and stepped over: control restates the directory when its history
+ * is lost. */
+#ifndef NET_FOLLOW_H
+#define NET_FOLLOW_H
 
 #include "base/env.h"
 #include "journal/watermark.h"
@@ -25,9 +25,9 @@ struct follow_config {
     struct jobs *jobs; /* writes the snapshots */
     struct directory *directory;
     const struct watermark *watermark; /* of control's journal */
-    int wake;                          /* eventfd: control's journal has grown; -1: none */
-    const char *journal;               /* "journal/control" */
-    const char *snapshot;              /* "snapshot/smtpd/directory" */
+    int wake;             /* eventfd: control's journal has grown; -1: follow_wake is called */
+    const char *journal;  /* "journal/control" */
+    const char *snapshot; /* its own, "snapshot/ROLE/directory" */
 };
 
 struct follow;
@@ -36,6 +36,9 @@ struct follow;
 struct follow *follow_new(const struct follow_config *c) NONNULL(1);
 /* Writes the snapshot if it is behind. The pool's running jobs must be done. */
 void follow_free(struct follow **f);
+
+/* Control's journal may have grown. */
+void follow_wake(struct follow *f) NONNULL(1);
 
 /* Where it will read on, in control's journal. */
 uint64_t follow_position(const struct follow *f) NONNULL(1);
