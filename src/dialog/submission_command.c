@@ -211,7 +211,7 @@ static void write_extensions(const struct submission *s, struct buf *text)
     buf_append(text, SLICE("\nPIPELINING\nSIZE"));
     if (submission_max_size(s))
         buf_printf(text, " %" PRIu64, submission_max_size(s));
-    buf_append(text, SLICE("\n8BITMIME\nSMTPUTF8\nENHANCEDSTATUSCODES\nCHUNKING"));
+    buf_append(text, SLICE("\n8BITMIME\nSMTPUTF8\nENHANCEDSTATUSCODES\nCHUNKING\nDSN"));
     if (s->config->tls == SUBMISSION_TLS_STARTTLS && !s->is_tls && !s->has_authenticated)
         buf_append(text, SLICE("\nSTARTTLS"));
     if (s->has_account && s->account.told_recipients)

@@ -59,25 +59,10 @@ static void say_params(struct submission *s, enum params_result r, slice bad)
         (slice){0});
 }
 
-/* The first keyword that is known but was not offered; empty: none. */
-static slice not_offered_mail(const struct mail_params *p)
+/* The keyword that is known but was not offered; empty: none. */
+static slice not_offered(const struct mail_params *p)
 {
-    if (p->body == BODY_BINARYMIME)
-        return SLICE("BODY=BINARYMIME");
-    if (p->ret != RET_NONE)
-        return SLICE("RET");
-    if (p->envid.len)
-        return SLICE("ENVID");
-    return (slice){0};
-}
-
-static slice not_offered_rcpt(const struct rcpt_params *p)
-{
-    if (p->notify)
-        return SLICE("NOTIFY");
-    if (p->orcpt.len)
-        return SLICE("ORCPT");
-    return (slice){0};
+    return p->body == BODY_BINARYMIME ? SLICE("BODY=BINARYMIME") : (slice){0};
 }
 
 /* Path and parameters of MAIL; false: refused. */
@@ -96,7 +81,7 @@ static bool parse_mail(struct submission *s, const struct command *c, struct pat
     }
     enum params_result r = mail_params_parse(&s->scratch, rest, params, &bad);
     if (r == PARAMS_OK) {
-        bad = not_offered_mail(params);
+        bad = not_offered(params);
         r = bad.len ? PARAMS_UNKNOWN : PARAMS_OK;
     }
     if (r != PARAMS_OK) {
@@ -155,7 +140,7 @@ void submission_mail(struct submission *s, const struct command *c)
         .account = &s->account,
     };
     s->tx.params.auth = arena_dup(&s->tx_arena, params.auth);
-    s->tx.params.envid = (slice){0};
+    s->tx.params.envid = arena_dup(&s->tx_arena, params.envid);
     submission_say(s, PHRASE_MAIL_OK);
     submission_enter(s, STATE_MAIL);
 }
@@ -174,10 +159,6 @@ static bool parse_rcpt(struct submission *s, const struct command *c, struct pat
         return false;
     }
     enum params_result r = rcpt_params_parse(&s->scratch, rest, params, &bad);
-    if (r == PARAMS_OK) {
-        bad = not_offered_rcpt(params);
-        r = bad.len ? PARAMS_UNKNOWN : PARAMS_OK;
-    }
     if (r != PARAMS_OK) {
         say_params(s, r, bad);
         return false;
@@ -250,6 +231,7 @@ void submission_reserved(struct submission *s, const struct reply *refusal)
         submission_say_reply(s, refusal);
     } else {
         s->candidate.address = arena_dup(&s->tx_arena, s->candidate.address);
+        s->candidate.params.orcpt = arena_dup(&s->tx_arena, s->candidate.params.orcpt);
         s->recipients[s->tx.recipient_count++] = s->candidate;
         submission_say(s, PHRASE_RCPT_OK);
     }

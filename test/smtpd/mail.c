@@ -72,8 +72,8 @@ static void a_message_becomes_one_record(void **state)
     struct house *h = *state;
     house_start(h);
     struct client c = greeted(h);
-    TALK(&c, "MAIL FROM:<alice@example.org> BODY=8BITMIME\r\n", "250 ");
-    TALK(&c, "RCPT TO:<bob@example.net>\r\n", "250 ");
+    TALK(&c, "MAIL FROM:<alice@example.org> BODY=8BITMIME RET=HDRS ENVID=a+2Bb\r\n", "250 ");
+    TALK(&c, "RCPT TO:<bob@example.net> NOTIFY=DELAY ORCPT=rfc822;bob+3D@b.test\r\n", "250 ");
     TALK(&c, "RCPT TO:<carol@example.net>\r\n", "250 ");
     TALK(&c, "DATA\r\n", "354 ");
     client_send(&c, header);
@@ -101,6 +101,12 @@ static void a_message_becomes_one_record(void **state)
               MESSAGE_8BITMIME);
     check_int("octets", (long long)record_get_u64(r.fields, TAG_OCTETS),
               (long long)strlen(header) + 6 + 6);
+    check_int("ret", (long long)record_get_u64(r.fields, TAG_RET), RET_HDRS);
+    check_slice("envid", record_get(r.fields, TAG_ENVID), SLICE("a+b"));
+    check_int("notify", (long long)record_get_u64(r.fields, TAG_RECIPIENT_NOTIFY),
+              NOTIFY_DELAY);
+    check_slice("orcpt", record_get(r.fields, TAG_RECIPIENT_ORCPT),
+                SLICE("rfc822;bob=@b.test"));
     CHECK("message id", record_get(r.fields, TAG_MESSAGE_ID).len > 0);
     static const char *const recipients[] = {"bob@example.net", "carol@example.net"};
     unsigned found = 0;
