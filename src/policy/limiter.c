@@ -1,40 +1,7 @@
-#include "policy/limiter.h"
-
-#include "base/arena.h"
-#include "base/map.h"
-#include "policy/window.h"
+#include "policy/limiter_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-/* One unit of one window of somebody. Counters of an entity are only added, so that a hold can
- * name one by its index. */
-struct counter {
-    span length; /* RULE_PERIOD: since period_start */
-    struct window window;
-    uint64_t period_used;
-    stamp period_start;
-    uint64_t held;     /* reserved, not yet committed */
-    uint64_t settling; /* of rules that lock: past limiter_settle, not yet committed */
-    uint8_t unit;
-    bool notified;
-};
-
-struct entity {
-    struct {
-        uint64_t id;
-        uint64_t scope;
-    } key;
-    struct counter *counters;
-    uint32_t count;
-    uint32_t holds; /* reservations that point here */
-};
-
-struct limiter {
-    struct map entities;
-    stamp now;    /* never steps back */
-    size_t swept; /* where the next sweep goes on */
-};
 
 struct limiter_hold {
     struct entity *entity;
@@ -45,45 +12,6 @@ struct limiter_hold {
     bool is_settled;
 };
 
-struct limiter *limiter_new(const uint64_t seed[2])
-{
-    struct limiter *l = xcalloc(1, sizeof(*l));
-    map_init(&l->entities, seed);
-    return l;
-}
-
-static void entity_free(struct entity *e)
-{
-    for (uint32_t i = 0; i < e->count; i++)
-        window_fini(&e->counters[i].window);
-    free(e->counters);
-    free(e);
-}
-
-static void forget_all(struct limiter *l)
-{
-    void *e;
-    for (size_t at = 0; map_next(&l->entities, &at, NULL, &e);)
-        entity_free(e);
-    map_fini(&l->entities);
-}
-
-void limiter_free(struct limiter **at)
-{
-    if (!*at)
-        return;
-    forget_all(*at);
-    free(*at);
-    *at = NULL;
-}
-
-static stamp advance(struct limiter *l, stamp now)
-{
-    if (now > l->now)
-        l->now = now;
-    return l->now;
-}
-
 /* Rules that are asked before mail is accepted; the others are looked at in limiter_settle. */
 static bool refuses(const struct rule *r)
 {
@@ -93,66 +21,6 @@ static bool refuses(const struct rule *r)
 static bool is_settled_later(const struct rule *r)
 {
     return r->action == RULE_LOCK || r->action == RULE_NOTIFY;
-}
-
-static struct entity *entity_of(struct limiter *l, enum rule_scope scope, uint64_t id)
-{
-    struct entity probe = {.key = {id, scope}};
-    struct entity *e = map_get(&l->entities, MAP_KEY(probe.key));
-    if (e)
-        return e;
-    e = calloc(1, sizeof(*e));
-    if (!e)
-        return NULL;
-    e->key = probe.key;
-    map_put(&l->entities, MAP_KEY(e->key), e);
-    return e;
-}
-
-/* The index of the counter, made when it is missing; -1: out of memory. A new window counts
- * from when it was set. */
-static int counter_of(struct entity *e, enum rule_unit unit, span length)
-{
-    for (uint32_t i = 0; i < e->count; i++) {
-        if (e->counters[i].unit == unit && e->counters[i].length == length)
-            return (int)i;
-    }
-    struct counter *more = reallocarray(e->counters, e->count + 1, sizeof(*more));
-    if (!more)
-        return -1;
-    e->counters = more;
-    more[e->count] = (struct counter){.unit = (uint8_t)unit, .length = length};
-    return (int)e->count++;
-}
-
-static struct counter *counter_for(struct limiter *l, const struct limit *limit,
-                                   struct entity **entity)
-{
-    *entity = entity_of(l, limit->rule.scope, limit->entity);
-    int index = *entity ? counter_of(*entity, limit->rule.unit, limit->rule.window) : -1;
-    if (index < 0)
-        return NULL;
-    struct counter *c = &(*entity)->counters[index];
-    if (c->length == RULE_PERIOD && limit->period_start > c->period_start) {
-        c->period_start = limit->period_start;
-        c->period_used = 0;
-        c->notified = false;
-    }
-    return c;
-}
-
-static uint64_t used(struct counter *c, stamp now)
-{
-    return c->length == RULE_PERIOD ? c->period_used : window_used(&c->window, c->length, now);
-}
-
-static int use(struct counter *c, stamp at, uint64_t amount)
-{
-    if (c->length != RULE_PERIOD)
-        return window_add(&c->window, c->length, at, amount);
-    if (at >= c->period_start)
-        c->period_used += amount;
-    return 0;
 }
 
 static uint64_t max_of(const struct limit *limit)
@@ -166,7 +34,7 @@ static void blame(struct limit_verdict *v, const struct rule *rule, struct count
 {
     struct limit_verdict next = {.rule = *rule, .asked = asked, .max = max};
     next.never_fits = asked > max;
-    next.used = c ? used(c, now) + c->held : 0;
+    next.used = c ? counter_used(c, now) + c->held : 0;
     if (next.never_fits || !c || c->length == RULE_PERIOD) {
         next.free_at = STAMP_NEVER;
     } else {
@@ -246,9 +114,9 @@ static void count_attempts(struct limiter *l, const struct limit *limits, size_t
         struct entity *e;
         if (!limits[i].rule.attempts || limits[i].rule.scope == RULE_MESSAGE)
             continue;
-        struct counter *c = counter_for(l, &limits[i], &e);
+        struct counter *c = limiter_counter(l, &limits[i], &e);
         /* Out of memory loses a refused attempt, never accepted use. */
-        if (c && use(c, now, asked->of[limits[i].rule.unit]) < 0)
+        if (c && counter_use(c, now, asked->of[limits[i].rule.unit]) < 0)
             return;
     }
 }
@@ -284,10 +152,10 @@ static enum limiter_result check_all(struct limiter *l, const struct limiter_res
             refused = true;
             continue;
         }
-        struct counter *c = counter_for(l, limit, &e);
+        struct counter *c = limiter_counter(l, limit, &e);
         if (!c)
             return LIMITER_NO_MEMORY;
-        if (fits(used(c, now) + c->held, amount, max_of(limit)))
+        if (fits(counter_used(c, now) + c->held, amount, max_of(limit)))
             continue;
         blame(verdict, &limit->rule, c, max_of(limit), amount, now, !refused);
         refused = true;
@@ -316,7 +184,7 @@ enum limiter_result limiter_reserve(struct limiter *l, struct limiter_reservatio
                                     const struct amounts *asked, stamp at,
                                     struct limit_verdict *verdict)
 {
-    stamp now = advance(l, at);
+    stamp now = limiter_advance(l, at);
     if (make_room(r, count) < 0)
         return LIMITER_NO_MEMORY;
     enum limiter_result result = check_all(l, r, limits, count, asked, now, verdict);
@@ -332,7 +200,7 @@ enum limiter_result limiter_reserve(struct limiter *l, struct limiter_reservatio
         struct entity *e;
         if (limits[i].rule.scope == RULE_MESSAGE || limits[i].rule.action == RULE_PACE)
             continue;
-        struct counter *c = counter_for(l, &limits[i], &e);
+        struct counter *c = limiter_counter(l, &limits[i], &e);
         if (!c) /* only one of a rule that locks can be missing still */
             return LIMITER_NO_MEMORY;
         uint64_t amount = is_repeated(limits, i) ? 0 : asked->of[limits[i].rule.unit];
@@ -347,14 +215,14 @@ enum limiter_result limiter_true_up(struct limiter *l, struct limiter_reservatio
                                     enum rule_unit unit, uint64_t total, stamp at,
                                     struct limit_verdict *verdict)
 {
-    stamp now = advance(l, at);
+    stamp now = limiter_advance(l, at);
     bool refused = false;
     for (uint32_t i = 0; i < r->count; i++) {
         struct limiter_hold *h = &r->holds[i];
         struct counter *c = &h->entity->counters[h->counter];
         if (c->unit != unit || !refuses(&h->rule) || total <= h->amount)
             continue;
-        if (fits(used(c, now) + c->held - h->amount, total, h->max))
+        if (fits(counter_used(c, now) + c->held - h->amount, total, h->max))
             continue;
         c->held -= h->amount;
         blame(verdict, &h->rule, c, h->max, total, now, !refused);
@@ -380,14 +248,15 @@ enum limiter_result limiter_settle(struct limiter *l, struct limiter_reservation
                                    void (*notify)(void *ctx, const struct limit_verdict *v),
                                    void *ctx, struct limit_verdict *verdict)
 {
-    stamp now = advance(l, at);
+    stamp now = limiter_advance(l, at);
     for (uint32_t i = 0; i < r->count; i++) {
         struct limiter_hold *h = &r->holds[i];
         struct counter *c = &h->entity->counters[h->counter];
-        if (h->rule.action != RULE_LOCK || fits(used(c, now) + c->settling, h->amount, h->max))
+        if (h->rule.action != RULE_LOCK ||
+            fits(counter_used(c, now) + c->settling, h->amount, h->max))
             continue;
         blame(verdict, &h->rule, c, h->max, h->amount, now, true);
-        verdict->used = used(c, now) + c->settling;
+        verdict->used = counter_used(c, now) + c->settling;
         return LIMITER_REFUSED;
     }
     for (uint32_t i = 0; i < r->count; i++) {
@@ -395,7 +264,7 @@ enum limiter_result limiter_settle(struct limiter *l, struct limiter_reservation
         struct counter *c = &h->entity->counters[h->counter];
         if (!is_settled_later(&h->rule))
             continue;
-        bool is_over = !fits(used(c, now) + c->settling, h->amount, h->max);
+        bool is_over = !fits(counter_used(c, now) + c->settling, h->amount, h->max);
         if (h->rule.action == RULE_NOTIFY && is_over && !c->notified && notify) {
             struct limit_verdict v;
             blame(&v, &h->rule, c, h->max, h->amount, now, true);
@@ -419,7 +288,7 @@ static void end_holds(struct limiter_reservation *r, stamp at, bool is_committed
         /* Rules on one counter of which one locks and one defers count its use once. */
         bool is_shared = later && hold_of(r, h->entity, h->counter, false);
         if ((is_committed || h->rule.attempts) && !is_shared)
-            INVARIANT(use(c, at, h->amount) == 0 || !is_committed);
+            INVARIANT(counter_use(c, at, h->amount) == 0 || !is_committed);
         if (later && h->is_settled)
             c->settling -= h->amount;
         if (!later)
@@ -432,19 +301,19 @@ static void end_holds(struct limiter_reservation *r, stamp at, bool is_committed
 
 void limiter_commit(struct limiter *l, struct limiter_reservation *r, stamp at)
 {
-    advance(l, at);
+    limiter_advance(l, at);
     end_holds(r, at, true);
 }
 
 void limiter_release(struct limiter *l, struct limiter_reservation *r, stamp at)
 {
-    end_holds(r, advance(l, at), false);
+    end_holds(r, limiter_advance(l, at), false);
 }
 
 int limiter_replay(struct limiter *l, const struct limit *limits, size_t count,
                    const struct amounts *amounts, stamp at)
 {
-    advance(l, at);
+    limiter_advance(l, at);
     for (size_t i = 0; i < count; i++) {
         struct entity *e;
         if (limits[i].rule.scope == RULE_MESSAGE || limits[i].rule.action == RULE_PACE)
@@ -455,8 +324,8 @@ int limiter_replay(struct limiter *l, const struct limit *limits, size_t count,
                       rule_replaces(&limits[j].rule, &limits[i].rule);
         if (counted)
             continue;
-        struct counter *c = counter_for(l, &limits[i], &e);
-        int err = c ? use(c, at, amounts->of[limits[i].rule.unit]) : -ENOMEM;
+        struct counter *c = limiter_counter(l, &limits[i], &e);
+        int err = c ? counter_use(c, at, amounts->of[limits[i].rule.unit]) : -ENOMEM;
         if (err < 0)
             return err;
     }
@@ -466,7 +335,7 @@ int limiter_replay(struct limiter *l, const struct limit *limits, size_t count,
 void limiter_ask(struct limiter *l, const struct limit *limit, uint64_t asked, stamp at,
                  struct limit_verdict *verdict)
 {
-    stamp now = advance(l, at);
+    stamp now = limiter_advance(l, at);
     struct entity probe = {.key = {limit->entity, limit->rule.scope}};
     struct entity *e = map_get(&l->entities, MAP_KEY(probe.key));
     struct counter none = {.unit = (uint8_t)limit->rule.unit, .length = limit->rule.window};
@@ -481,136 +350,4 @@ void limiter_ask(struct limiter *l, const struct limit *limit, uint64_t asked, s
     blame(verdict, &limit->rule, c, max_of(limit), asked, now, true);
     if (fits(verdict->used, asked, verdict->max))
         verdict->free_at = now;
-}
-
-void limiter_forget(struct limiter *l, const struct limit *limit)
-{
-    struct entity probe = {.key = {limit->entity, limit->rule.scope}};
-    struct entity *e = map_get(&l->entities, MAP_KEY(probe.key));
-    for (uint32_t i = 0; e && i < e->count; i++) {
-        struct counter *c = &e->counters[i];
-        if (c->unit != limit->rule.unit || c->length != limit->rule.window)
-            continue;
-        window_fini(&c->window);
-        c->period_used = 0;
-        c->notified = false;
-    }
-}
-
-static bool is_idle(struct entity *e, stamp now)
-{
-    if (e->holds > 0)
-        return false;
-    for (uint32_t i = 0; i < e->count; i++) {
-        if (used(&e->counters[i], now) > 0)
-            return false;
-    }
-    return true;
-}
-
-void limiter_sweep(struct limiter *l, stamp at, unsigned most)
-{
-    stamp now = advance(l, at);
-    void *value;
-    while (most-- > 0 && map_next(&l->entities, &l->swept, NULL, &value)) {
-        struct entity *e = value;
-        if (!is_idle(e, now))
-            continue;
-        map_remove(&l->entities, MAP_KEY(e->key));
-        entity_free(e);
-    }
-    if (l->swept >= l->entities.cap)
-        l->swept = 0;
-}
-
-/* Saved: per counter its owner, unit and length, then the window, or the period's numbers. All
- * numbers as they are in memory of one kind of machine: little-endian, 64 bits. */
-static void save_u64(struct buf *out, uint64_t value)
-{
-    buf_append(out, slice_make(&value, sizeof(value)));
-}
-
-static bool load_u64(slice *in, uint64_t *value)
-{
-    if (in->len < sizeof(*value))
-        return false;
-    memcpy(value, in->ptr, sizeof(*value));
-    *in = slice_from(*in, sizeof(*value));
-    return true;
-}
-
-void limiter_save(const struct limiter *l, struct buf *out)
-{
-    save_u64(out, (uint64_t)l->now);
-    void *value;
-    for (size_t at = 0; map_next(&l->entities, &at, NULL, &value);) {
-        const struct entity *e = value;
-        for (uint32_t i = 0; i < e->count; i++) {
-            const struct counter *c = &e->counters[i];
-            save_u64(out, e->key.scope);
-            save_u64(out, e->key.id);
-            save_u64(out, c->unit | (c->notified ? 256u : 0));
-            save_u64(out, (uint64_t)c->length);
-            if (c->length == RULE_PERIOD) {
-                save_u64(out, (uint64_t)c->period_start);
-                save_u64(out, c->period_used);
-            } else {
-                window_save(&c->window, out);
-            }
-        }
-    }
-}
-
-static int load_counter(struct limiter *l, slice *in)
-{
-    uint64_t scope, id, unit, length;
-    if (!load_u64(in, &scope) || !load_u64(in, &id) || !load_u64(in, &unit) ||
-        !load_u64(in, &length))
-        return -EBADMSG;
-    if (scope >= RULE_SCOPE_COUNT || (unit & 255) >= RULE_UNIT_COUNT)
-        return -EBADMSG;
-    if ((span)length != RULE_PERIOD && ((span)length <= 0 || (span)length > 31 * SPAN_DAY))
-        return -EBADMSG;
-    struct entity *e = entity_of(l, (enum rule_scope)scope, id);
-    int index = e ? counter_of(e, (enum rule_unit)(unit & 255), (span)length) : -1;
-    if (index < 0)
-        return -ENOMEM;
-    struct counter *c = &e->counters[index];
-    c->notified = unit & 256;
-    if (c->length != RULE_PERIOD)
-        return window_load(&c->window, in);
-    uint64_t start;
-    if (!load_u64(in, &start) || !load_u64(in, &c->period_used))
-        return -EBADMSG;
-    c->period_start = (stamp)start;
-    return 0;
-}
-
-int limiter_load(struct limiter *l, slice contents)
-{
-    uint64_t now;
-    if (!load_u64(&contents, &now))
-        return -EBADMSG;
-    forget_all(l);
-    int err = 0;
-    while (err == 0 && contents.len > 0)
-        err = load_counter(l, &contents);
-    if (err < 0)
-        forget_all(l);
-    else
-        l->now = (stamp)now;
-    return err;
-}
-
-void limiter_numbers(const struct limiter *l, size_t *entities, size_t *bytes)
-{
-    *entities = l->entities.count;
-    *bytes = sizeof(*l) + l->entities.cap * sizeof(struct map_entry);
-    void *value;
-    for (size_t at = 0; map_next(&l->entities, &at, NULL, &value);) {
-        const struct entity *e = value;
-        *bytes += sizeof(*e) + e->count * sizeof(struct counter);
-        for (uint32_t i = 0; i < e->count; i++)
-            *bytes += e->counters[i].window.cap;
-    }
 }

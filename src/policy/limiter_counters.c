@@ -1,0 +1,168 @@
+#include "policy/limiter_internal.h"
+
+#include "base/arena.h"
+
+#include <stdlib.h>
+
+struct limiter *limiter_new(const uint64_t seed[2])
+{
+    struct limiter *l = xcalloc(1, sizeof(*l));
+    map_init(&l->entities, seed);
+    return l;
+}
+
+static void entity_free(struct entity *e)
+{
+    for (uint32_t i = 0; i < e->count; i++)
+        window_fini(&e->counters[i].window);
+    free(e->counters);
+    free(e);
+}
+
+void limiter_forget_all(struct limiter *l)
+{
+    void *e;
+    for (size_t at = 0; map_next(&l->entities, &at, NULL, &e);)
+        entity_free(e);
+    map_fini(&l->entities);
+}
+
+void limiter_free(struct limiter **at)
+{
+    if (!*at)
+        return;
+    limiter_forget_all(*at);
+    free(*at);
+    *at = NULL;
+}
+
+stamp limiter_advance(struct limiter *l, stamp now)
+{
+    if (now > l->now)
+        l->now = now;
+    return l->now;
+}
+
+struct entity *limiter_entity(struct limiter *l, enum rule_scope scope, uint64_t id)
+{
+    struct entity probe = {.key = {id, scope}};
+    struct entity *e = map_get(&l->entities, MAP_KEY(probe.key));
+    if (e)
+        return e;
+    e = calloc(1, sizeof(*e));
+    if (!e)
+        return NULL;
+    e->key = probe.key;
+    map_put(&l->entities, MAP_KEY(e->key), e);
+    return e;
+}
+
+int limiter_counter_index(struct entity *e, enum rule_unit unit, span length)
+{
+    for (uint32_t i = 0; i < e->count; i++) {
+        if (e->counters[i].unit == unit && e->counters[i].length == length)
+            return (int)i;
+    }
+    struct counter *more = reallocarray(e->counters, e->count + 1, sizeof(*more));
+    if (!more)
+        return -1;
+    e->counters = more;
+    more[e->count] = (struct counter){.unit = (uint8_t)unit, .length = length};
+    return (int)e->count++;
+}
+
+struct counter *limiter_counter(struct limiter *l, const struct limit *limit,
+                                struct entity **entity)
+{
+    *entity = limiter_entity(l, limit->rule.scope, limit->entity);
+    int index =
+        *entity ? limiter_counter_index(*entity, limit->rule.unit, limit->rule.window) : -1;
+    if (index < 0)
+        return NULL;
+    struct counter *c = &(*entity)->counters[index];
+    if (c->length == RULE_PERIOD && limit->period_start > c->period_start) {
+        c->period_start = limit->period_start;
+        c->period_used = 0;
+        c->notified = false;
+    }
+    return c;
+}
+
+uint64_t counter_used(struct counter *c, stamp now)
+{
+    return c->length == RULE_PERIOD ? c->period_used : window_used(&c->window, c->length, now);
+}
+
+int counter_use(struct counter *c, stamp at, uint64_t amount)
+{
+    if (c->length != RULE_PERIOD)
+        return window_add(&c->window, c->length, at, amount);
+    if (at >= c->period_start)
+        c->period_used += amount;
+    return 0;
+}
+
+struct counter *limiter_known(const struct limiter *l, const struct limit *limit)
+{
+    struct entity probe = {.key = {limit->entity, limit->rule.scope}};
+    struct entity *e = map_get(&l->entities, MAP_KEY(probe.key));
+    for (uint32_t i = 0; e && i < e->count; i++) {
+        struct counter *c = &e->counters[i];
+        if (c->unit == limit->rule.unit && c->length == limit->rule.window)
+            return c;
+    }
+    return NULL;
+}
+
+void limiter_forget(struct limiter *l, const struct limit *limit)
+{
+    struct entity probe = {.key = {limit->entity, limit->rule.scope}};
+    struct entity *e = map_get(&l->entities, MAP_KEY(probe.key));
+    for (uint32_t i = 0; e && i < e->count; i++) {
+        struct counter *c = &e->counters[i];
+        if (c->unit != limit->rule.unit || c->length != limit->rule.window)
+            continue;
+        window_fini(&c->window);
+        c->period_used = 0;
+        c->notified = false;
+    }
+}
+
+static bool is_idle(struct entity *e, stamp now)
+{
+    if (e->holds > 0)
+        return false;
+    for (uint32_t i = 0; i < e->count; i++) {
+        if (counter_used(&e->counters[i], now) > 0)
+            return false;
+    }
+    return true;
+}
+
+void limiter_sweep(struct limiter *l, stamp at, unsigned most)
+{
+    stamp now = limiter_advance(l, at);
+    void *value;
+    while (most-- > 0 && map_next(&l->entities, &l->swept, NULL, &value)) {
+        struct entity *e = value;
+        if (!is_idle(e, now))
+            continue;
+        map_remove(&l->entities, MAP_KEY(e->key));
+        entity_free(e);
+    }
+    if (l->swept >= l->entities.cap)
+        l->swept = 0;
+}
+
+void limiter_numbers(const struct limiter *l, size_t *entities, size_t *bytes)
+{
+    *entities = l->entities.count;
+    *bytes = sizeof(*l) + l->entities.cap * sizeof(struct map_entry);
+    void *value;
+    for (size_t at = 0; map_next(&l->entities, &at, NULL, &value);) {
+        const struct entity *e = value;
+        *bytes += sizeof(*e) + e->count * sizeof(struct counter);
+        for (uint32_t i = 0; i < e->count; i++)
+            *bytes += e->counters[i].window.cap;
+    }
+}

@@ -1,0 +1,61 @@
+/* limiter_internal: what the files of the limiter share. Nobody else's.
+ *
+ *   limiter.c            reserving, settling, committing: the transactions
+ *   limiter_counters.c   who is known, what is counted of them
+ *   limiter_save.c       the contents of a snapshot */
+#ifndef POLICY_LIMITER_INTERNAL_H
+#define POLICY_LIMITER_INTERNAL_H
+
+#include "base/map.h"
+#include "policy/limiter.h"
+#include "policy/window.h"
+
+/* One unit of one window of somebody. Counters of an entity are only added, so that a hold can
+ * name one by its index. */
+struct counter {
+    span length; /* RULE_PERIOD: since period_start */
+    struct window window;
+    uint64_t period_used;
+    stamp period_start;
+    uint64_t held;     /* reserved, not yet committed */
+    uint64_t settling; /* of rules that lock: past limiter_settle, not yet committed */
+    uint8_t unit;
+    bool notified;
+};
+
+struct entity {
+    struct {
+        uint64_t id;
+        uint64_t scope;
+    } key;
+    struct counter *counters;
+    uint32_t count;
+    uint32_t holds; /* reservations that point here */
+};
+
+struct limiter {
+    struct map entities;
+    stamp now;    /* never steps back */
+    size_t swept; /* where the next sweep goes on */
+};
+
+stamp limiter_advance(struct limiter *l, stamp now) NONNULL(1);
+
+/* The entity, made when it is missing; NULL: out of memory. */
+struct entity *limiter_entity(struct limiter *l, enum rule_scope scope, uint64_t id) NONNULL(1);
+/* The index of its counter, made when it is missing; -1: out of memory. A new window counts
+ * from when it was set. */
+int limiter_counter_index(struct entity *e, enum rule_unit unit, span length) NONNULL(1);
+/* The counter of a limit; NULL: out of memory. */
+struct counter *limiter_counter(struct limiter *l, const struct limit *limit,
+                                struct entity **entity) NONNULL(1, 2, 3);
+/* The same if it is there, else NULL. */
+struct counter *limiter_known(const struct limiter *l, const struct limit *limit) NONNULL(1, 2);
+
+uint64_t counter_used(struct counter *c, stamp now) NONNULL(1);
+/* 0 or -ENOMEM, which changes nothing. */
+int counter_use(struct counter *c, stamp at, uint64_t amount) MUST_USE NONNULL(1);
+
+void limiter_forget_all(struct limiter *l) NONNULL(1);
+
+#endif

@@ -1,0 +1,82 @@
+#include "policy/limiter_internal.h"
+
+#include <errno.h>
+
+/* Saved: per counter its owner, unit and length, then the window, or the period's numbers. All
+ * numbers as they are in memory of one kind of machine: little-endian, 64 bits. */
+static void save_u64(struct buf *out, uint64_t value)
+{
+    buf_append(out, slice_make(&value, sizeof(value)));
+}
+
+static bool load_u64(slice *in, uint64_t *value)
+{
+    if (in->len < sizeof(*value))
+        return false;
+    memcpy(value, in->ptr, sizeof(*value));
+    *in = slice_from(*in, sizeof(*value));
+    return true;
+}
+
+void limiter_save(const struct limiter *l, struct buf *out)
+{
+    save_u64(out, (uint64_t)l->now);
+    void *value;
+    for (size_t at = 0; map_next(&l->entities, &at, NULL, &value);) {
+        const struct entity *e = value;
+        for (uint32_t i = 0; i < e->count; i++) {
+            const struct counter *c = &e->counters[i];
+            save_u64(out, e->key.scope);
+            save_u64(out, e->key.id);
+            save_u64(out, c->unit | (c->notified ? 256u : 0));
+            save_u64(out, (uint64_t)c->length);
+            if (c->length == RULE_PERIOD) {
+                save_u64(out, (uint64_t)c->period_start);
+                save_u64(out, c->period_used);
+            } else {
+                window_save(&c->window, out);
+            }
+        }
+    }
+}
+
+static int load_counter(struct limiter *l, slice *in)
+{
+    uint64_t scope, id, unit, length;
+    if (!load_u64(in, &scope) || !load_u64(in, &id) || !load_u64(in, &unit) ||
+        !load_u64(in, &length))
+        return -EBADMSG;
+    if (scope >= RULE_SCOPE_COUNT || (unit & 255) >= RULE_UNIT_COUNT)
+        return -EBADMSG;
+    if ((span)length != RULE_PERIOD && ((span)length <= 0 || (span)length > 31 * SPAN_DAY))
+        return -EBADMSG;
+    struct entity *e = limiter_entity(l, (enum rule_scope)scope, id);
+    int index = e ? limiter_counter_index(e, (enum rule_unit)(unit & 255), (span)length) : -1;
+    if (index < 0)
+        return -ENOMEM;
+    struct counter *c = &e->counters[index];
+    c->notified = unit & 256;
+    if (c->length != RULE_PERIOD)
+        return window_load(&c->window, in);
+    uint64_t start;
+    if (!load_u64(in, &start) || !load_u64(in, &c->period_used))
+        return -EBADMSG;
+    c->period_start = (stamp)start;
+    return 0;
+}
+
+int limiter_load(struct limiter *l, slice contents)
+{
+    uint64_t now;
+    if (!load_u64(&contents, &now))
+        return -EBADMSG;
+    limiter_forget_all(l);
+    int err = 0;
+    while (err == 0 && contents.len > 0)
+        err = load_counter(l, &contents);
+    if (err < 0)
+        limiter_forget_all(l);
+    else
+        l->now = (stamp)now;
+    return err;
+}
