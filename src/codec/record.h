@@ -42,6 +42,7 @@ enum record_type {
     RECORD_REFUSALS = 11, /* aggregated refusals */
     RECORD_SIGN_IN = 12,
     RECORD_LOCK = 13,      /* a lock by rule */
+    RECORD_NOTICE = 14,    /* a rule that notifies was passed; skippable */
     RECORD_OUTCOME = 20,   /* what became of recipients of one message in one attempt */
     RECORD_DSN = 21,       /* recipients reported in a notification */
     RECORD_CARRIED = 22,   /* a living message copied out of an old segment; body as MESSAGE */
@@ -133,6 +134,11 @@ enum record_tag {
     TAG_MESSAGES = 111,
     TAG_RECIPIENTS = 112,
     TAG_BYTES = 113,
+    /* NOTICE: once for each passing of a rule that notifies, over restarts too; before the
+     * message that passed it. TAG_ID (of the notice), TAG_RULE, TAG_KEY (whose window),
+     * TAG_USED, TAG_MAXIMUM, TAG_REASON (a text for people), TAG_COUNTED_AT. */
+    TAG_USED = 114,    /* with what passed it */
+    TAG_MAXIMUM = 115, /* with the credit */
 };
 
 enum message_flag {

@@ -310,6 +310,15 @@ void limiter_release(struct limiter *l, struct limiter_reservation *r, stamp at)
     end_holds(r, limiter_advance(l, at), false);
 }
 
+/* As limiter_settle would have. */
+static void forget_notice(struct limiter *l, const struct limit *limit,
+                          const struct amounts *amounts, stamp at)
+{
+    struct counter *c = limit->rule.action == RULE_NOTIFY ? limiter_known(l, limit) : NULL;
+    if (c && c->notified)
+        c->notified = !fits(counter_used(c, at), amounts->of[limit->rule.unit], max_of(limit));
+}
+
 int limiter_replay(struct limiter *l, const struct limit *limits, size_t count,
                    const struct amounts *amounts, stamp at)
 {
@@ -318,6 +327,7 @@ int limiter_replay(struct limiter *l, const struct limit *limits, size_t count,
         struct entity *e;
         if (limits[i].rule.scope == RULE_MESSAGE || limits[i].rule.action == RULE_PACE)
             continue;
+        forget_notice(l, &limits[i], amounts, at);
         bool counted = false;
         for (size_t j = 0; j < i && !counted; j++)
             counted = limits[j].entity == limits[i].entity &&
@@ -336,15 +346,10 @@ void limiter_ask(struct limiter *l, const struct limit *limit, uint64_t asked, s
                  struct limit_verdict *verdict)
 {
     stamp now = limiter_advance(l, at);
-    struct entity probe = {.key = {limit->entity, limit->rule.scope}};
-    struct entity *e = map_get(&l->entities, MAP_KEY(probe.key));
     struct counter none = {.unit = (uint8_t)limit->rule.unit, .length = limit->rule.window};
-    struct counter *c = &none;
-    for (uint32_t i = 0; e && i < e->count; i++) {
-        if (e->counters[i].unit == limit->rule.unit &&
-            e->counters[i].length == limit->rule.window)
-            c = &e->counters[i];
-    }
+    struct counter *c = limiter_known(l, limit);
+    if (!c)
+        c = &none;
     if (c->length == RULE_PERIOD && limit->period_start > c->period_start)
         c = &none;
     blame(verdict, &limit->rule, c, max_of(limit), asked, now, true);

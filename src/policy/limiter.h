@@ -90,6 +90,9 @@ int limiter_replay(struct limiter *l, const struct limit *limits, size_t count,
 void limiter_ask(struct limiter *l, const struct limit *limit, uint64_t asked, stamp now,
                  struct limit_verdict *verdict) NONNULL(1, 2, 5);
 
+/* A notice about this limit was read back from the journal: not again for the same passing. */
+void limiter_noticed(struct limiter *l, const struct limit *limit) NONNULL(1, 2);
+
 /* Empties the limit's counter; what is held stays: an operator has lifted the lock of its rule.
  */
 void limiter_forget(struct limiter *l, const struct limit *limit) NONNULL(1, 2);

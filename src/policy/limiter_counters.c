@@ -114,18 +114,22 @@ struct counter *limiter_known(const struct limiter *l, const struct limit *limit
     return NULL;
 }
 
+void limiter_noticed(struct limiter *l, const struct limit *limit)
+{
+    struct entity *e;
+    struct counter *c = limiter_counter(l, limit, &e);
+    if (c)
+        c->notified = true;
+}
+
 void limiter_forget(struct limiter *l, const struct limit *limit)
 {
-    struct entity probe = {.key = {limit->entity, limit->rule.scope}};
-    struct entity *e = map_get(&l->entities, MAP_KEY(probe.key));
-    for (uint32_t i = 0; e && i < e->count; i++) {
-        struct counter *c = &e->counters[i];
-        if (c->unit != limit->rule.unit || c->length != limit->rule.window)
-            continue;
-        window_fini(&c->window);
-        c->period_used = 0;
-        c->notified = false;
-    }
+    struct counter *c = limiter_known(l, limit);
+    if (!c)
+        return;
+    window_fini(&c->window);
+    c->period_used = 0;
+    c->notified = false;
 }
 
 static bool is_idle(struct entity *e, stamp now)

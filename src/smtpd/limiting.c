@@ -268,17 +268,6 @@ static uint64_t charged_bytes(uint64_t octets, uint64_t recipients)
     return __builtin_mul_overflow(each, recipients, &all) ? UINT64_MAX : all;
 }
 
-/* A notice for people is not sent twice for one passing: the limiter reports it once. */
-static void on_notice(void *ctx, const struct limit_verdict *v)
-{
-    const struct limiting_charge *c = ctx;
-    char room[RULE_TEXT_MAX];
-    struct buf text = {.ptr = room, .cap = sizeof(room), .max = sizeof(room)};
-    rule_format(&v->rule, &text);
-    log_warning("limit-passed", LOG_I("account", c->account), LOG_S("rule", buf_slice(&text)),
-                LOG_I("used", v->used + v->asked));
-}
-
 static const struct limit *limit_of(const struct limiting_charge *c,
                                     const struct limit_verdict *v, struct limit *out)
 {
@@ -288,6 +277,23 @@ static const struct limit *limit_of(const struct limiting_charge *c,
     else if (v->rule.scope == RULE_CREDENTIAL)
         out->entity = c->credential;
     return out;
+}
+
+/* Whoever settles a charge. */
+struct settling {
+    struct limiting *limiting;
+    const struct limiting_charge *charge;
+    stamp now;
+};
+
+/* A notice for people is not sent twice for one passing: the limiter reports it once, also
+ * after it has read the record back. */
+static void on_notice(void *ctx, const struct limit_verdict *v)
+{
+    const struct settling *s = ctx;
+    const struct limiting_charge *c = s->charge;
+    struct limit limit;
+    limiting_notice(s->limiting, c, limit_of(c, v, &limit), v, s->now);
 }
 
 /* The octets are known now: OK, or the reply in *refusal. */
@@ -336,7 +342,8 @@ static bool may_append(struct limiting *l, struct limiting_charge *c, uint64_t o
     }
     if (!settle_octets(l, c, octets, now, refusal))
         return false;
-    if (limiter_settle(l->limiter, &c->held, now, on_notice, c, &verdict) == LIMITER_OK)
+    struct settling settling = {l, c, now};
+    if (limiter_settle(l->limiter, &c->held, now, on_notice, &settling, &verdict) == LIMITER_OK)
         return true;
     struct limit limit;
     limiting_lock_account(l, c, limit_of(c, &verdict, &limit), &verdict, now);

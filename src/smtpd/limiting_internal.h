@@ -2,6 +2,7 @@
  *
  *   limiting.c          reserving, appending, settling
  *   limiting_locks.c    locks by rule: their records, their ends
+ *   limiting_notices.c  notices about rules that were passed
  *   limiting_state.c    snapshot and journal: what is restored, what is saved
  */
 #ifndef SMTPD_LIMITING_INTERNAL_H
@@ -77,6 +78,12 @@ struct limiting_lock *limiting_lock_of(const struct limiting *l, uint64_t accoun
 void limiting_lock_account(struct limiting *l, const struct limiting_charge *c,
                            const struct limit *limit, const struct limit_verdict *v, stamp now)
     NONNULL(1, 2, 3, 4);
+/* A rule that notifies was passed: appends the record, and logs it. */
+void limiting_notice(struct limiting *l, const struct limiting_charge *c,
+                     const struct limit *limit, const struct limit_verdict *v, stamp now)
+    NONNULL(1, 2, 3, 4);
+/* A RECORD_NOTICE that was read back. */
+void limiting_notice_replay(struct limiting *l, slice fields) NONNULL(1);
 /* Ends the locks whose time is over, and those that control has lifted. */
 void limiting_review(struct limiting *l, stamp now) NONNULL(1);
 /* A RECORD_LOCK that was read back. */

@@ -99,6 +99,9 @@ static void apply(struct limiting *l, const struct journal_record *r, struct are
     case RECORD_LOCK:
         limiting_lock_replay(l, &r->header, r->fields);
         break;
+    case RECORD_NOTICE:
+        limiting_notice_replay(l, r->fields);
+        break;
     default:
         break; /* our own journal: nothing else counts */
     }

@@ -1,134 +1,12 @@
 /* limiting: the limits of the services at their edges, over a socket, under a clock that the
  * test moves; locks; restarts. */
-#include "house.h"
+#include "writers.h"
 
 #include "../check.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
-#include <time.h>
 #include <unistd.h>
-
-enum { ALICE = 10, BOB = 11, ALICE_SECRET = 100, BOB_SECRET = 101 };
-
-/* 2026-11-22 13:00:00 UTC */
-static const stamp START = 1795352400 * SPAN_SECOND;
-
-static int setup(void **state)
-{
-    struct house *h = house_new();
-    house_set_clock(h, START);
-    h->conf->submission.max_recipients = 1000;
-    house_open_control(h);
-    *state = h;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    house_free(*state);
-    return 0;
-}
-
-/* An account of customer 1 with these rules ('\n' between them) or this preset. */
-static struct directory_account person(uint64_t id, const char *login, const char *language)
-{
-    return (struct directory_account){
-        .id = id,
-        .customer = 1,
-        .login = slice_of(login),
-        .language = slice_of(language),
-        .time_zone = SLICE("UTC"),
-        .state = ACCOUNT_ACTIVE,
-    };
-}
-
-static void add(struct house *h, uint64_t id, const char *login, const char *preset)
-{
-    struct directory_account a = person(id, login, "nb");
-    a.preset = slice_of(preset);
-    people_put_account(&h->people, &a);
-    people_add_secret(&h->people, id + 90, id, "secret");
-}
-
-static void add_with_rule(struct house *h, uint64_t id, const char *login, const char *rule)
-{
-    struct directory_account a = person(id, login, "en");
-    struct rule r;
-    const char *error;
-    slice word;
-    assert_true(rule_parse(slice_of(rule), &r, &error, &word));
-    a.rules = &r;
-    a.rule_count = 1;
-    people_put_account(&h->people, &a);
-    people_add_secret(&h->people, id + 90, id, "secret");
-}
-
-static void sign_in(struct client *c, const char *login, const char *want)
-{
-    char plain[128];
-    char coded[200];
-    char line[256];
-    int len = snprintf(plain, sizeof(plain), "%c%s%csecret", 0, login, 0);
-    EVP_EncodeBlock((unsigned char *)coded, (unsigned char *)plain, len);
-    snprintf(line, sizeof(line), "AUTH PLAIN %s\r\n", coded);
-    TALK(c, line, want);
-}
-
-static struct client signed_in(struct house *h, const char *login)
-{
-    struct client c = client_connect(h, PLAIN);
-    TALK(&c, NULL, "220 mx.test");
-    TALK(&c, "EHLO client.example.org\r\n", "250 ");
-    sign_in(&c, login, "235 ");
-    return c;
-}
-
-/* One message to so many recipients, who are all accepted; what its end is answered with. */
-static void deliver(struct client *c, unsigned recipients, const char *want)
-{
-    TALK(c, "MAIL FROM:<alice@example.org>\r\n", "250 ");
-    for (unsigned i = 0; i < recipients; i++)
-        TALK(c, "RCPT TO:<bob@example.net>\r\n", "250 ");
-    TALK(c, "DATA\r\n", "354 ");
-    TALK(c, "From: <alice@example.org>\r\n\r\nHello\r\n.\r\n", want);
-}
-
-/* The first recipient of a message is refused so; the reply until the next one. */
-static const char *refused(struct client *c, const char *want)
-{
-    static char reply[600];
-    TALK(c, "MAIL FROM:<alice@example.org>\r\n", "250 ");
-    client_send(c, "RCPT TO:<bob@example.net>\r\n");
-    snprintf(reply, sizeof(reply), "%s", client_reply(c));
-    if (strncmp(reply, want, strlen(want)) != 0)
-        fail_msg("got \"%s\", not \"%s\"", reply, want);
-    TALK(c, "RSET\r\n", "250 ");
-    return reply;
-}
-
-/* The moment in "… Works again 2026-11-22 13:01:00 UTC, …". */
-static stamp named(const char *reply)
-{
-    static const char words[] = "Works again ";
-    struct tm tm = {0};
-    const char *at = strstr(reply, words);
-    if (!at || !strptime(at + sizeof(words) - 1, "%Y-%m-%d %H:%M:%S UTC", &tm))
-        fail_msg("no moment in \"%s\"", reply);
-    return timegm(&tm) * SPAN_SECOND;
-}
-
-static unsigned count_records(struct house *h, enum record_type type)
-{
-    struct arena arena = ARENA_INIT;
-    struct house_record r;
-    unsigned n = 0;
-    while (house_record(h, type, n, &arena, &r))
-        n++;
-    arena_fini(&arena);
-    return n;
-}
 
 static void fifty_a_minute(void **state)
 {
@@ -489,22 +367,28 @@ static void the_quota_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(fifty_a_minute, setup, teardown),
-        cmocka_unit_test_setup_teardown(one_second_too_early, setup, teardown),
-        cmocka_unit_test_setup_teardown(two_hundred_an_hour_and_a_thousand_a_day, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_hundred_in_a_message, setup, teardown),
-        cmocka_unit_test_setup_teardown(web_hosting, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_customer_over_two_accounts, setup, teardown),
-        cmocka_unit_test_setup_teardown(bytes_are_trued_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(aborted_messages_hold_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(restarts_forget_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_clock_that_is_set_changes_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_501st_locks, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_unlock_lasts, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_lock_for_a_time_ends, setup, teardown),
-        cmocka_unit_test_setup_teardown(refusals_lock, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_quota_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(fifty_a_minute, writers_setup, writers_teardown),
+        cmocka_unit_test_setup_teardown(one_second_too_early, writers_setup, writers_teardown),
+        cmocka_unit_test_setup_teardown(two_hundred_an_hour_and_a_thousand_a_day, writers_setup,
+                                        writers_teardown),
+        cmocka_unit_test_setup_teardown(a_hundred_in_a_message, writers_setup,
+                                        writers_teardown),
+        cmocka_unit_test_setup_teardown(web_hosting, writers_setup, writers_teardown),
+        cmocka_unit_test_setup_teardown(a_customer_over_two_accounts, writers_setup,
+                                        writers_teardown),
+        cmocka_unit_test_setup_teardown(bytes_are_trued_up, writers_setup, writers_teardown),
+        cmocka_unit_test_setup_teardown(aborted_messages_hold_nothing, writers_setup,
+                                        writers_teardown),
+        cmocka_unit_test_setup_teardown(restarts_forget_nothing, writers_setup,
+                                        writers_teardown),
+        cmocka_unit_test_setup_teardown(a_clock_that_is_set_changes_nothing, writers_setup,
+                                        writers_teardown),
+        cmocka_unit_test_setup_teardown(the_501st_locks, writers_setup, writers_teardown),
+        cmocka_unit_test_setup_teardown(an_unlock_lasts, writers_setup, writers_teardown),
+        cmocka_unit_test_setup_teardown(a_lock_for_a_time_ends, writers_setup,
+                                        writers_teardown),
+        cmocka_unit_test_setup_teardown(refusals_lock, writers_setup, writers_teardown),
+        cmocka_unit_test_setup_teardown(the_quota_is_told, writers_setup, writers_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
