@@ -1,5 +1,5 @@
 """The test clock itself: a real daemon whose clocks are moved."""
-from harness import LOGIN, sample
+from harness import LOGIN, crlf, sample
 
 
 def test_timers_and_windows_follow_the_clock(case):
@@ -7,7 +7,7 @@ def test_timers_and_windows_follow_the_clock(case):
     server.freeze()
     server.cli("rule", "add", "account recipients 1/31d defer", "--account", LOGIN)
     with server.smtp() as s:
-        assert s.sendmail(LOGIN, ["bo@example.net"], sample()) == {}
+        assert s.sendmail(LOGIN, ["bo@example.net"], crlf(sample())) == {}
     assert server.ask("quota", LOGIN)["quota"][0]["left"] == 0
     with server.smtp() as idle:
         server.advance(32 * 86400)

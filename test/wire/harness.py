@@ -269,12 +269,17 @@ class Clock:
             f.write(struct.pack("4q", self.ahead, self.wall, self.frozen, self.frozen_boot))
 
     def advance(self, seconds):
-        by = round(seconds * 1e9)
-        self.ahead += by
-        if self.frozen:
-            self.frozen += by
-            self.frozen_boot += by
-        self.write()
+        """In leaps that libuv, which counts milliseconds in an int, can follow."""
+        while seconds > 0:
+            by = min(seconds, 20 * 86400)
+            seconds -= by
+            self.ahead += round(by * 1e9)
+            if self.frozen:
+                self.frozen += round(by * 1e9)
+                self.frozen_boot += round(by * 1e9)
+            self.write()
+            if seconds > 0:
+                time.sleep(0.1)
 
     def freeze(self, at):
         self.frozen = round(at * 1e9) if at is not None else round(self.now() * 1e9)
