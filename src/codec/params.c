@@ -154,6 +154,18 @@ static enum params_result parse_envid(struct arena *a, slice value, void *out)
     return PARAMS_OK;
 }
 
+static enum params_result parse_token(struct arena *a, slice value, void *out)
+{
+    struct mail_params *p = out;
+    slice text;
+    if (!xtext_decode(a, value, &text))
+        return PARAMS_SYNTAX;
+    if (text.len > PARAMS_TOKEN_MAX || !is_printable(text))
+        return PARAMS_VALUE;
+    p->token = text;
+    return PARAMS_OK;
+}
+
 static unsigned notify_of(slice word)
 {
     static const struct {
@@ -213,9 +225,10 @@ static enum params_result parse_orcpt(struct arena *a, slice value, void *out)
 }
 
 static const struct param mail_table[] = {
-    {SLICE_INIT("SIZE"), true, parse_size},   {SLICE_INIT("BODY"), true, parse_body},
-    {SLICE_INIT("AUTH"), true, parse_auth},   {SLICE_INIT("RET"), true, parse_ret},
-    {SLICE_INIT("ENVID"), true, parse_envid}, {SLICE_INIT("SMTPUTF8"), false, parse_smtputf8},
+    {SLICE_INIT("SIZE"), true, parse_size},    {SLICE_INIT("BODY"), true, parse_body},
+    {SLICE_INIT("AUTH"), true, parse_auth},    {SLICE_INIT("RET"), true, parse_ret},
+    {SLICE_INIT("ENVID"), true, parse_envid},  {SLICE_INIT("SMTPUTF8"), false, parse_smtputf8},
+    {SLICE_INIT("XTOKEN"), true, parse_token},
 };
 
 static const struct param rcpt_table[] = {

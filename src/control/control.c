@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "control/api.h"
+#include "control/door.h"
 #include "control/projector.h"
 #include "control/publish.h"
 
@@ -25,6 +26,7 @@ struct control {
     struct role *role;
     struct store *store;
     struct publish publish;
+    struct door *door; /* sends mail */
     struct api *api;
     struct ledger *ledger;
     struct projector *projector;
@@ -201,6 +203,22 @@ static bool find_group(slice name, gid_t *out)
     return found != NULL;
 }
 
+static int open_door(struct control *c)
+{
+    struct role *r = c->role;
+    struct arena a = ARENA_INIT;
+    slice path = arena_printf(&a, "%.*s/local.sock", SLICE_ARG(r->conf->server.run_dir));
+    struct door_config config = {
+        .path = path.ptr,
+        .secret = role_secret(r, "control"),
+        .hostname = r->conf->server.hostname,
+        .loop = r->loop,
+    };
+    c->door = door_new(&config);
+    arena_fini(&a);
+    return c->door ? 0 : -EAGAIN;
+}
+
 static int open_api(struct control *c)
 {
     struct role *r = c->role;
@@ -257,6 +275,8 @@ int control_run(struct role *role)
         rc = open_store(&c);
     if (rc == 0)
         rc = open_publish(&c);
+    if (rc == 0)
+        rc = open_door(&c);
     if (rc == 0) {
         open_ledger(&c);
         rc = open_api(&c);
@@ -266,6 +286,7 @@ int control_run(struct role *role)
     else
         c.status = EXIT_FAILURE;
     api_free(&c.api);
+    door_free(&c.door);
     projector_free(&c.projector);
     ledger_close(&c.ledger);
     journal_writer_close(&c.publish.writer);

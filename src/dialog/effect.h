@@ -11,6 +11,9 @@ enum effect_kind {
     EFFECT_START_TLS,
     /* Check these credentials. Answer: submission_verified. */
     EFFECT_VERIFY,
+    /* A message with an idempotency token begins: was one taken with it before? Answer:
+     * submission_token. */
+    EFFECT_TOKEN,
     /* Reserve one recipient (and with the first one the message) in every limit; suppression.
      * Answer: submission_reserved. */
     EFFECT_RESERVE,
@@ -30,7 +33,11 @@ enum effect_kind {
     EFFECT_CLOSE,
 };
 
-enum verify_mechanism { VERIFY_PLAIN, VERIFY_LOGIN, VERIFY_EXTERNAL };
+/* CONTROL is our own and not told to anybody: "AUTH UTPOST-CONTROL" at the local door, with a
+ * message like that of PLAIN. authzid is the id of the account to send for (empty: the system
+ * itself), authcid is who asked control (an address, or "uid=0"), and the secret is the one
+ * that the parent has given to smtpd and control. */
+enum verify_mechanism { VERIFY_PLAIN, VERIFY_LOGIN, VERIFY_EXTERNAL, VERIFY_CONTROL };
 
 struct effect {
     enum effect_kind kind;
@@ -43,6 +50,7 @@ struct effect {
             slice address; /* canonical */
             bool is_first;
         } reserve;
+        slice token;
         slice body;
         struct {
             uint64_t declared; /* SIZE of MAIL, 0 when not given */

@@ -26,6 +26,7 @@ static const struct {
     [STATE_CHUNK_REFUSED] = {"chunk-refused", submission_drop_chunk, SUBMISSION_WAIT_BODY},
     [STATE_AWAITS_TLS] = {"awaits-tls", NULL, SUBMISSION_WAIT_ANSWER},
     [STATE_AWAITS_VERIFY] = {"awaits-verify", NULL, SUBMISSION_WAIT_ANSWER},
+    [STATE_AWAITS_TOKEN] = {"awaits-token", NULL, SUBMISSION_WAIT_ANSWER},
     [STATE_AWAITS_RESERVE] = {"awaits-reserve", NULL, SUBMISSION_WAIT_ANSWER},
     [STATE_AWAITS_OPEN] = {"awaits-open", NULL, SUBMISSION_WAIT_ANSWER},
     [STATE_AWAITS_COMMIT] = {"awaits-commit", NULL, SUBMISSION_WAIT_ANSWER},

@@ -92,6 +92,10 @@ void submission_tls_started(struct submission *s, int err, slice tls_text) NONNU
 /* account: NULL with a refusal (its reply), else copied. */
 void submission_verified(struct submission *s, const struct account *account,
                          const struct reply *refusal) NONNULL(1);
+/* code 0 and first_id 0: the token is new and taken; first_id: the message that was accepted
+ * with it, which is the answer to this one too; else the refusal. */
+void submission_token(struct submission *s, uint64_t first_id, const struct reply *refusal)
+    NONNULL(1);
 /* code 0: the recipient is reserved; else the refusal. */
 void submission_reserved(struct submission *s, const struct reply *refusal) NONNULL(1);
 /* The message may begin: its id and the time for its trace field; or a refusal (code not 0)

@@ -9,13 +9,19 @@ enum {
 
 static const slice mechanism_names[] = {[VERIFY_PLAIN] = SLICE_INIT("PLAIN"),
                                         [VERIFY_LOGIN] = SLICE_INIT("LOGIN"),
-                                        [VERIFY_EXTERNAL] = SLICE_INIT("EXTERNAL")};
+                                        [VERIFY_EXTERNAL] = SLICE_INIT("EXTERNAL"),
+                                        [VERIFY_CONTROL] = SLICE_INIT("UTPOST-CONTROL")};
+
+static bool is_local_only(enum verify_mechanism m)
+{
+    return m == VERIFY_EXTERNAL || m == VERIFY_CONTROL;
+}
 
 bool submission_may_auth(const struct submission *s, enum verify_mechanism m)
 {
     if (s->has_authenticated)
         return false;
-    if (m == VERIFY_EXTERNAL)
+    if (is_local_only(m))
         return s->config->is_local_door;
     return s->is_tls || s->config->plaintext_auth;
 }
@@ -86,6 +92,7 @@ static void respond(struct submission *s, slice response)
     }
     switch (s->mechanism) {
     case VERIFY_PLAIN:
+    case VERIFY_CONTROL:
         verify_message(s, message);
         return;
     case VERIFY_LOGIN:
@@ -117,7 +124,7 @@ void submission_sasl_line(struct submission *s, slice line)
 static bool find_mechanism(const struct submission *s, slice name, enum verify_mechanism *out)
 {
     for (size_t m = 0; m < COUNT_OF(mechanism_names); m++) {
-        bool is_here = m != VERIFY_EXTERNAL || s->config->is_local_door;
+        bool is_here = !is_local_only((enum verify_mechanism)m) || s->config->is_local_door;
         if (is_here && slice_ieq(name, mechanism_names[m])) {
             *out = (enum verify_mechanism)m;
             return true;

@@ -43,6 +43,7 @@ enum submission_state {
     STATE_CHUNK_REFUSED, /* its octets are dropped, then the reply is given */
     STATE_AWAITS_TLS,
     STATE_AWAITS_VERIFY,
+    STATE_AWAITS_TOKEN,
     STATE_AWAITS_RESERVE,
     STATE_AWAITS_OPEN,
     STATE_AWAITS_COMMIT,

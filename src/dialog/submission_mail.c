@@ -1,3 +1,4 @@
+#include "base/id.h"
 #include "codec/path.h"
 #include "dialog/submission_internal.h"
 #include "policy/sender.h"
@@ -59,9 +60,11 @@ static void say_params(struct submission *s, enum params_result r, slice bad)
         (slice){0});
 }
 
-/* The keyword that is known but was not offered; empty: none. */
-static slice not_offered(const struct mail_params *p)
+/* The first keyword that is known but was not offered; empty: none. */
+static slice not_offered(const struct submission *s, const struct mail_params *p)
 {
+    if (p->token.len && !s->account.is_control)
+        return SLICE("XTOKEN");
     return p->body == BODY_BINARYMIME ? SLICE("BODY=BINARYMIME") : (slice){0};
 }
 
@@ -81,7 +84,7 @@ static bool parse_mail(struct submission *s, const struct command *c, struct pat
     }
     enum params_result r = mail_params_parse(&s->scratch, rest, params, &bad);
     if (r == PARAMS_OK) {
-        bad = not_offered(params);
+        bad = not_offered(s, params);
         r = bad.len ? PARAMS_UNKNOWN : PARAMS_OK;
     }
     if (r != PARAMS_OK) {
@@ -141,8 +144,36 @@ void submission_mail(struct submission *s, const struct command *c)
     };
     s->tx.params.auth = arena_dup(&s->tx_arena, params.auth);
     s->tx.params.envid = arena_dup(&s->tx_arena, params.envid);
-    submission_say(s, PHRASE_MAIL_OK);
-    submission_enter(s, STATE_MAIL);
+    s->tx.params.token = arena_dup(&s->tx_arena, params.token);
+    if (s->tx.params.token.len == 0) {
+        submission_say(s, PHRASE_MAIL_OK);
+        submission_enter(s, STATE_MAIL);
+        return;
+    }
+    s->holds = true;
+    submission_push(s, &(struct effect){.kind = EFFECT_TOKEN, .token = s->tx.params.token});
+    submission_enter(s, STATE_AWAITS_TOKEN);
+}
+
+void submission_token(struct submission *s, uint64_t first_id, const struct reply *refusal)
+{
+    if (s->state != STATE_AWAITS_TOKEN)
+        return;
+    if (first_id == 0 && !reply_refuses(refusal)) {
+        submission_say(s, PHRASE_MAIL_OK);
+        submission_enter(s, STATE_MAIL);
+        return;
+    }
+    s->holds = false; /* nothing was taken */
+    submission_forget(s);
+    if (first_id == 0) {
+        submission_say_reply(s, refusal);
+    } else {
+        char id[ID_TEXT_LEN + 1];
+        id_format(first_id, id);
+        submission_say_about(s, PHRASE_QUEUED, slice_of(id), (slice){0});
+    }
+    submission_enter(s, submission_base(s));
 }
 
 static bool parse_rcpt(struct submission *s, const struct command *c, struct path *path,

@@ -1,6 +1,7 @@
 #include "main/start.h"
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "main/doors.h"
 #include "main/keys.h"
 #include "main/layout.h"
@@ -113,6 +114,26 @@ static void raise_limits(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* By which smtpd knows control at the local door. It stays as long as this parent runs. */
+static bool make_secret(struct supervised *s, struct buf *why)
+{
+    unsigned char bytes[32];
+    char text[2 * sizeof(bytes) + 1];
+    int fd = getentropy(bytes, sizeof(bytes)) == 0 ? 0 : -errno;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    if (fd == 0)
+        fd = channel_sealed("utpost-control", slice_of(text));
+    secret_wipe(bytes, sizeof(bytes));
+    secret_wipe(text, sizeof(text));
+    if (fd < 0) {
+        buf_printf(why, "a secret for control: %s", strerror(-fd));
+        return false;
+    }
+    handover_add(&s->fixed, FOR(ROLE_SMTPD) | FOR(ROLE_CONTROL), "secret:control", fd);
+    return true;
+}
+
 static bool make_shared(struct supervised *s, struct buf *why)
 {
     int fd = memfd_create("utpost-pages", MFD_CLOEXEC);
@@ -161,7 +182,7 @@ static bool prepare(struct supervised *s, struct buf *why)
         return false;
     for (size_t i = 0; i < doors.count; i++)
         handover_add(&s->fixed, doors.items[i].roles, doors.items[i].name, doors.items[i].fd);
-    return make_shared(s, why);
+    return make_secret(s, why) && make_shared(s, why);
 }
 
 static int run_parent(const char *path)

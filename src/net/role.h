@@ -62,7 +62,8 @@ struct role {
  * "api-tcp" (control). */
 int role_fd(const struct role *r, const char *name) NONNULL(1, 2);
 /* The PEM text of a key or certificate ("tls-certificate", "tls-key", "smarthost-ca",
- * "smarthost-password"), valid until the next reload; empty when there is none. */
+ * "smarthost-password"), valid until the next reload; empty when there is none. "control", by
+ * which smtpd knows control, is there until the first reload: copy it at the start. */
 slice role_secret(const struct role *r, const char *name) NONNULL(1, 2);
 /* Tells the parent that the role serves: all have said so → sd_notify READY. */
 void role_ready(struct role *r) NONNULL(1);

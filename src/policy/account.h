@@ -39,6 +39,7 @@ struct account {
     uint64_t max_size;        /* octets; 0: the server's limit alone */
     uint32_t told_recipients; /* RCPTMAX of a rule (RFC 9422), to be told; 0: none */
     uint64_t unlocked; /* locks by rule under older versions of the directory are lifted */
+    bool is_control;   /* control sends, for the account or (id 0) for the system: tokens too */
 };
 
 #endif

@@ -26,6 +26,8 @@ struct auth {
     _Atomic uint64_t hashes;
     /* A verifier whose password is not known to anybody. */
     char nobody[crypto_pwhash_STRBYTES];
+    size_t control_len; /* 0: control cannot sign in */
+    char control[SECRET_MAX];
 };
 
 struct sign_in {
@@ -66,6 +68,7 @@ static const struct reply refusals[] = {
     [AUTH_BUSY] = {454,
                    {4, 7, 0},
                    SLICE_INIT("Too many sign-ins at this moment; try again in a minute")},
+    [AUTH_NO_ACCOUNT] = {535, {5, 7, 8}, SLICE_INIT("There is no such account (any more)")},
 };
 
 static const char *const result_names[] = {
@@ -74,6 +77,7 @@ static const char *const result_names[] = {
     [AUTH_NO_MAPPING] = "no-account-for-user",
     [AUTH_NOT_FOR] = "may-not-act-for",
     [AUTH_BUSY] = "busy",
+    [AUTH_NO_ACCOUNT] = "no-such-account",
 };
 
 const char *auth_result_name(enum auth_result r)
@@ -126,8 +130,16 @@ void auth_free(struct auth **a)
         sign_in_free(LIST_ITEM(node, struct sign_in, node));
     pthread_mutex_destroy(&(*a)->lock);
     verified_free(&(*a)->verified);
+    secret_wipe((*a)->control, sizeof((*a)->control));
     free(*a);
     *a = NULL;
+}
+
+void auth_set_control(struct auth *a, slice secret)
+{
+    a->control_len = secret.len > sizeof(a->control) ? 0 : secret.len;
+    if (a->control_len > 0)
+        memcpy(a->control, secret.ptr, a->control_len);
 }
 
 uint64_t auth_hashes(const struct auth *a)
@@ -286,6 +298,41 @@ static struct sign_in *begin_external(struct sign_in *s, const struct auth_quest
     return NULL;
 }
 
+/* The id of the account, in decimal; 0: none. */
+static uint64_t account_id(slice text)
+{
+    uint64_t id;
+    return slice_to_u64(text, &id) ? id : 0;
+}
+
+/* The secret is long and random: no delay is needed to keep it from being guessed. */
+static struct sign_in *begin_control(struct sign_in *s, const struct auth_question *q)
+{
+    struct auth *a = s->auth;
+    bool is_right = q->is_local && a->control_len > 0 &&
+                    secret_eq(q->identity.secret, slice_make(a->control, a->control_len));
+    if (!is_right) {
+        answer(s, AUTH_WRONG);
+    } else if (s->authzid.len == 0) {
+        s->account = (struct account){
+            .login = SLICE("system"),
+            .language = SLICE("en"),
+            .time_zone = SLICE("UTC"),
+            .right = SENDERS_ANY,
+            .is_control = true,
+        };
+        answer(s, AUTH_OK);
+    } else if (directory_account(a->directory, account_id(s->authzid), env_now(a->env),
+                                 &s->arena, &s->account)) {
+        s->account.credential = 0;
+        s->account.is_control = true;
+        answer(s, AUTH_OK);
+    } else {
+        answer(s, AUTH_NO_ACCOUNT);
+    }
+    return NULL;
+}
+
 static struct sign_in *begin_secret(struct sign_in *s, const struct auth_question *q)
 {
     struct auth *a = s->auth;
@@ -325,6 +372,8 @@ struct sign_in *auth_begin(struct auth *a, struct loop *l, const struct auth_que
     s->login = arena_dup(&s->arena, q->identity.authcid);
     if (q->mechanism == VERIFY_EXTERNAL)
         return begin_external(s, q);
+    if (q->mechanism == VERIFY_CONTROL)
+        return begin_control(s, q);
     s->secret_len = q->identity.secret.len;
     if (s->secret_len > 0)
         memcpy(s->secret, q->identity.secret.ptr, s->secret_len);

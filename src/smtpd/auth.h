@@ -10,7 +10,11 @@
  * password of, when the account has none or does not exist), gets one text, and is answered at
  * the same time after it began, which grows with each recent failure from the client's network
  * and never acts on the account. Signing in as somebody else (SASL authorisation id) needs a
- * credential that may act for that account. */
+ * credential that may act for that account.
+ *
+ * Control signs in at the local door alone, with the secret that the parent makes at each
+ * start: for an account, by its id and counted on it like on every other door, or for the
+ * system itself (account 0, which has no limits). */
 #ifndef SMTPD_AUTH_H
 #define SMTPD_AUTH_H
 
@@ -30,6 +34,8 @@ enum {
 struct auth;
 /* Starts the threads and libsodium; NULL when either fails. directory and limits outlive it. */
 struct auth *auth_new(struct env *env, struct directory *directory, struct limits *limits);
+/* Control signs in with this secret (empty: it cannot). Copied, once. */
+void auth_set_control(struct auth *a, slice secret) NONNULL(1);
 /* No sign-in may be running on a loop that still runs. */
 void auth_free(struct auth **a);
 
@@ -47,6 +53,7 @@ enum auth_result {
     AUTH_NO_MAPPING, /* the local user has no account */
     AUTH_NOT_FOR,    /* right, but may not act for the account it asks for */
     AUTH_BUSY,       /* too many wait */
+    AUTH_NO_ACCOUNT, /* control names an account that is not there */
 };
 
 /* What came out, valid during the call: account is NULL and refusal set, or the reverse. */

@@ -60,6 +60,11 @@ uint64_t limiting_version(const struct limiting *l)
     return atomic_load(&l->version);
 }
 
+uint64_t limiting_position(const struct limiting *l)
+{
+    return atomic_load(&l->position);
+}
+
 /* ---- whose limits ---- */
 
 void limiting_bind(struct limit *limits, size_t count, uint64_t customer, slice reverse_path)

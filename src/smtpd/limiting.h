@@ -61,6 +61,9 @@ void limiting_view_fini(struct limiting_view *v) NONNULL(1);
 /* Changes with every lock and its end; lock-free: compare before looking again. */
 uint64_t limiting_version(const struct limiting *l) NONNULL(1);
 
+/* All of smtpd's own records before it have been settled; grows. Lock-free. */
+uint64_t limiting_position(const struct limiting *l) NONNULL(1);
+
 /* What one transaction holds: zeroed at first and after limiting_settle and limiting_release.
  * It may be moved. */
 struct limiting_charge {

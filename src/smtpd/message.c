@@ -35,6 +35,7 @@ struct message {
     struct buf fields;
     size_t recipient_count;
     struct limiting_charge charge;
+    struct token_claim *token;
 };
 
 static void on_committed(struct loop_task *t);
@@ -295,6 +296,7 @@ static void put_fields(struct message *m, const struct message_facts *f)
         put_text(b, TAG_LOGIN, t->account->login);
     put_text(b, TAG_TLS, t->tls);
     put_text(b, TAG_MESSAGE_ID, t->message_id);
+    put_text(b, TAG_TOKEN, t->params.token);
     if (m->has_file) {
         record_put(b, TAG_FILE, slice_of(m->file.file));
         record_put_u64(b, TAG_FILE_LEN, m->file.len);
@@ -341,6 +343,7 @@ static void end_commit(struct message *m, int err, const struct reply *refusal)
 {
     m->is_committing = false;
     m->store->committing--;
+    tokens_drop(m->store->tokens, &m->token);
     if (m->fn)
         m->fn(m->ctx, err, refusal);
     message_release(m);
@@ -400,6 +403,8 @@ static void entry_done(struct journal_entry *e)
 {
     struct message *m = CONTAINER_OF(e, struct message, entry);
     struct message_store *st = m->store;
+    if (m->token && e->result == 0)
+        tokens_keep(st->tokens, &m->token, m->id, e->header.at);
     if (st->limiting)
         limiting_settle(st->limiting, &m->charge, e);
     struct message *newest = atomic_load(&st->committed);
@@ -460,6 +465,10 @@ void message_commit(struct message *m, const struct message_facts *f, message_fn
     if (f->charge) {
         m->charge = *f->charge;
         *f->charge = (struct limiting_charge){0};
+    }
+    if (f->token) {
+        m->token = *f->token;
+        *f->token = NULL;
     }
     if (m->error == 0 && m->has_file)
         m->error = spill(m);

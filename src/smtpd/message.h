@@ -17,6 +17,7 @@
 #include "net/role.h"
 #include "smtpd/limiting.h"
 #include "smtpd/limits.h"
+#include "smtpd/tokens.h"
 
 enum {
     MESSAGE_PIECE = 16 * 1024,
@@ -39,6 +40,7 @@ struct message_store {
     struct jobs *jobs; /* syncs files */
     struct limits *limits;
     struct limiting *limiting; /* NULL: nothing is counted */
+    struct tokens *tokens;     /* NULL: none is ever claimed */
     struct stats_page *stats;
     void (*on_release)(void *ctx); /* a message is gone; may be NULL */
     void *ctx;
@@ -82,6 +84,7 @@ struct message_facts {
     slice client;
     slice listener;
     struct limiting_charge *charge; /* moved to the message; NULL: nothing is held */
+    struct token_claim **token;     /* the same, for what its token has claimed */
 };
 
 /* Makes it durable. fn is called once, on the loop, with 0 or -errno, or with a limit's refusal

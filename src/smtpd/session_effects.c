@@ -27,18 +27,22 @@ static const struct reply no_space = {
 
 static void forget_account(struct session *s)
 {
-    if (s->account != 0)
-        limits_account_leave(s->worker->service->limits, s->account);
+    if (s->seat != 0)
+        limits_account_leave(s->worker->service->limits, s->seat);
+    s->seat = 0;
     s->account = 0;
     s->credential = 0;
+    s->is_control = false;
 }
 
 bool session_enter_account(struct session *s, const struct account *account)
 {
-    if (!limits_account_enter(s->worker->service->limits, account->id))
+    if (!account->is_control && !limits_account_enter(s->worker->service->limits, account->id))
         return false;
     forget_account(s);
     s->account = account->id;
+    s->seat = account->is_control ? 0 : account->id;
+    s->is_control = account->is_control;
     s->credential = account->credential;
     s->directory_version = account->version;
     return true;
@@ -78,6 +82,7 @@ void session_leave(struct session *s)
     auth_cancel(&s->sign_in);
     limiting_release(s->worker->service->limiting, &s->charge);
     limiting_view_fini(&s->view);
+    tokens_drop(s->worker->service->tokens, &s->token);
     if (s->message && message_is_committing(s->message))
         message_abandon(&s->message);
     else
@@ -94,7 +99,8 @@ static bool find_account(struct session *s, struct arena *a, struct account *out
     if (!directory_account(d, s->account, env_now(service->env), a, out))
         return false;
     out->credential = s->credential;
-    return directory_may_act_for(d, s->credential, s->account);
+    out->is_control = s->is_control;
+    return s->is_control || directory_may_act_for(d, s->credential, s->account);
 }
 
 void session_refresh_account(struct session *s)
@@ -130,6 +136,14 @@ static void log_sign_in(const struct session *s, slice login, const struct auth_
                     LOG_C("reason", auth_result_name(a->result)));
 }
 
+/* Who has asked control is the client, for the record and the log. */
+static void note_origin(struct session *s, slice client)
+{
+    client = slice_to(client, sizeof(s->client) - 1);
+    memcpy(s->client, client.ptr, client.len);
+    s->client[client.len] = '\0';
+}
+
 static void on_verified(void *ctx, const struct auth_answer *a)
 {
     struct session *s = ctx;
@@ -148,6 +162,8 @@ static void on_verified(void *ctx, const struct auth_answer *a)
         struct account account = *a->account;
         atomic_fetch_add(&stats->sign_ins, 1);
         lay_limits(s, &account, &arena);
+        if (account.is_control)
+            note_origin(s, a->login);
         submission_verified(s->dialog, &account, &no_refusal);
         arena_fini(&arena);
     }
@@ -167,6 +183,18 @@ static void verify(struct session *s, const struct effect *e)
         auth_begin(s->worker->service->auth, s->worker->loop, &q, on_verified, s);
     if (running)
         s->sign_in = running;
+}
+
+static void claim_token(struct session *s, const struct effect *e)
+{
+    static const struct reply busy = {
+        450,
+        {4, 3, 0},
+        SLICE_INIT("A message with this token is arriving now; ask again in a moment")};
+    uint64_t first_id = 0;
+    enum tokens_result result =
+        tokens_claim(s->worker->service->tokens, s->account, e->token, &s->token, &first_id);
+    submission_token(s->dialog, first_id, result == TOKENS_BUSY ? &busy : &no_refusal);
 }
 
 static void reserve(struct session *s, const struct effect *e)
@@ -221,6 +249,7 @@ static void commit(struct session *s, const struct effect *e)
         .client = slice_of(s->client),
         .listener = s->door->name,
         .charge = &s->charge,
+        .token = &s->token,
     };
     message_commit(s->message, &facts, on_message, s);
 }
@@ -229,6 +258,7 @@ static void abort_message(struct session *s, const struct effect *e)
 {
     (void)e;
     limiting_release(s->worker->service->limiting, &s->charge);
+    tokens_drop(s->worker->service->tokens, &s->token);
     if (s->message && message_is_committing(s->message))
         message_abandon(&s->message);
     else
@@ -251,9 +281,10 @@ void session_perform(struct session *s)
 {
     static void (*const performers[])(struct session *, const struct effect *) = {
         [EFFECT_START_TLS] = start_tls, [EFFECT_VERIFY] = verify,
-        [EFFECT_RESERVE] = reserve,     [EFFECT_OPEN] = open_message,
-        [EFFECT_BODY] = take_body,      [EFFECT_COMMIT] = commit,
-        [EFFECT_ABORT] = abort_message, [EFFECT_CLOSE] = close_session,
+        [EFFECT_TOKEN] = claim_token,   [EFFECT_RESERVE] = reserve,
+        [EFFECT_OPEN] = open_message,   [EFFECT_BODY] = take_body,
+        [EFFECT_COMMIT] = commit,       [EFFECT_ABORT] = abort_message,
+        [EFFECT_CLOSE] = close_session,
     };
     struct effect e;
     while (!s->ends && submission_effect(s->dialog, &e)) {

@@ -35,11 +35,13 @@ struct session {
     /* Who is signed in (0: nobody), counted in limits; and the directory that this was read in.
      */
     uint64_t account;
+    uint64_t seat; /* the account in whose number of sessions this one is counted */
     uint64_t credential;
     uint64_t directory_version;
     uint64_t lock_version; /* of limiting, as well */
     struct limiting_view view;
     struct limiting_charge charge; /* what the running transaction holds */
+    struct token_claim *token;     /* … and its token, if control has given one */
 
     bool is_in_turn;     /* answers need not start a turn of their own */
     bool is_handshaking; /* the client owes us a handshake */
@@ -47,6 +49,7 @@ struct session {
     bool starts_tls;     /* after what is in out */
     bool ends;           /* after what is in out */
     bool has_answered;   /* a command was answered in this turn */
+    bool is_control;     /* control is signed in, for an account or the system */
     char client[LOCAL_CLIENT_MAX];
     char tls_text[SESSION_TLS_TEXT_MAX];
 };
@@ -57,7 +60,7 @@ void session_perform(struct session *s) NONNULL(1);
 void session_answered(struct session *s) NONNULL(1);
 /* Looks the account up again when the directory has changed. */
 void session_refresh_account(struct session *s) NONNULL(1);
-/* This account is signed in, if it has not its maximum of sessions. */
+/* This account is signed in, if it has not its maximum of sessions (control has none). */
 bool session_enter_account(struct session *s, const struct account *account) NONNULL(1, 2);
 /* Lets go of all that is running or counted. */
 void session_leave(struct session *s) NONNULL(1);

@@ -63,7 +63,7 @@ static int open_large(struct env *env)
 static int open_journal(struct smtpd *d)
 {
     static const char *const readers[] = {"snapshot/delivery/queue", "snapshot/control/ledger",
-                                          "snapshot/smtpd/limits"};
+                                          "snapshot/smtpd/limits", "snapshot/smtpd/tokens"};
     struct role *role = d->role;
     const struct conf *c = role->conf;
     const int wake[] = {role->wake[ROLE_DELIVERY], role->wake[ROLE_CONTROL]};
@@ -117,6 +117,7 @@ static int open_service(struct smtpd *d)
         log_error("no-threads", LOG_C("effect", "smtpd cannot start"));
         return -EAGAIN;
     }
+    auth_set_control(s->auth, role_secret(role, "control"));
     return 0;
 }
 
@@ -264,6 +265,7 @@ static void on_tick(void *ctx)
     timer_set(&d->tick, SPAN_SECOND);
     publish_numbers(d);
     limiting_tick(d->service.limiting);
+    tokens_tick(d->service.tokens);
     if (++d->ticks % SWEEP_TICKS != 0 || d->is_sweeping)
         return;
     d->sweep = (struct job){.work = sweep_work, .done = sweep_done, .loop = d->role->loop};
@@ -321,6 +323,20 @@ static void open_limiting(struct smtpd *d)
     d->service.limiting = limiting_new(&config);
 }
 
+static void open_tokens(struct smtpd *d)
+{
+    struct tokens_config config = {
+        .env = d->role->env,
+        .loop = d->role->loop,
+        .jobs = d->service.disk_jobs,
+        .watermark = &d->role->pages->watermark[ROLE_SMTPD],
+        .limiting = d->service.limiting,
+        .journal_dir = "journal/smtpd",
+        .snapshot = "snapshot/smtpd/tokens",
+    };
+    d->service.tokens = tokens_new(&config);
+}
+
 static int start(struct smtpd *d)
 {
     struct role *role = d->role;
@@ -344,6 +360,7 @@ static int start(struct smtpd *d)
     timer_init(&d->tick, role->loop, on_tick, d);
     d->follow = follow_new(&follow);
     open_limiting(d);
+    open_tokens(d);
     err = make_workers(d);
     if (err < 0)
         return err;
@@ -377,6 +394,7 @@ static void stop(struct smtpd *d)
             loop_free(&d->workers[i].loop);
     }
     settings_unref(&d->settings);
+    tokens_free(&s->tokens);
     limiting_free(&s->limiting);
     limits_free(&s->limits);
     directory_free(&s->directory);

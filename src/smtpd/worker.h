@@ -15,6 +15,7 @@
 #include "smtpd/limits.h"
 #include "smtpd/message.h"
 #include "smtpd/settings.h"
+#include "smtpd/tokens.h"
 
 /* What all workers share; thread-safe, and there as long as they are. */
 struct service {
@@ -24,6 +25,7 @@ struct service {
     struct jobs *disk_jobs;
     struct limits *limits;
     struct limiting *limiting;
+    struct tokens *tokens;
     struct auth *auth;
     struct id_source ids; /* of messages and sessions */
     struct stats_page *stats;

