@@ -44,8 +44,8 @@ enum record_type {
     RECORD_LOCK = 13,      /* a lock by rule */
     RECORD_NOTICE = 14,    /* a rule that notifies was passed; skippable */
     RECORD_OUTCOME = 20,   /* what became of recipients of one message in one attempt */
-    RECORD_DSN = 21,       /* recipients reported in a notification */
-    RECORD_CARRIED = 22,   /* a living message copied out of an old segment; body as MESSAGE */
+    RECORD_DSN = 21,       /* a notification; fields and body as MESSAGE */
+    RECORD_CARRIED = 22,   /* a living message copied out of an old segment; as MESSAGE */
     RECORD_DIRECTORY = 30, /* a change of the directory */
     RECORD_COMMAND = 31,   /* an operator's command */
 };
@@ -57,7 +57,7 @@ enum record_tag {
     TAG_SEGMENT = 1, /* position at which the batch's segment begins */
     TAG_SYNCED = 2,  /* every byte of the journal before this position was synced */
     TAG_COUNT = 3,   /* records in the batch */
-    /* MESSAGE, CARRIED */
+    /* MESSAGE, CARRIED, DSN; what is behind the first TAG_RECIPIENT_INDEX is not of them */
     TAG_ID = 10,           /* queue id */
     TAG_REVERSE_PATH = 11, /* without angle brackets; empty for <> */
     TAG_RECIPIENT = 12, /* forward-path without angle brackets; one per recipient, in order */
@@ -77,7 +77,7 @@ enum record_tag {
     TAG_TOKEN = 26,        /* idempotency token */
     TAG_TLS = 27,          /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
     TAG_MESSAGE_ID = 28,   /* the Message-ID field's value */
-    TAG_ORIGIN_STAMP = 29, /* CARRIED: when the message was accepted */
+    TAG_ORIGIN_STAMP = 29, /* CARRIED, DSN: when the message was accepted */
     TAG_NOT_BEFORE = 30,
     /* OUTCOME; the message is TAG_ID. First the fields of the message, then one group per
      * recipient, which begins with TAG_RECIPIENT_INDEX (delivery/settlement.h). FAILED and
@@ -94,6 +94,9 @@ enum record_tag {
     TAG_ATTEMPT = 46,         /* how many attempts the recipient has had */
     TAG_NEXT_ATTEMPT = 47,    /* when it is tried again (stamp) */
     TAG_STAGE = 48,           /* enum relay_stage */
+    /* CARRIED: where the first record was, of which it is a copy (of a copy); one of both */
+    TAG_FROM_SMTPD = 56,    /* position in smtpd's journal */
+    TAG_FROM_DELIVERY = 57, /* position in delivery's own */
     /* DIRECTORY */
     TAG_VERSION = 60, /* the directory's version after this change; grows by one */
     TAG_ENTITY = 61,  /* enum directory_entity (model/directory) */

@@ -17,7 +17,7 @@ struct courier {
     struct queue *queue;
     struct directory *directory; /* customers and accounts, by control's journal */
     struct settle *settle;
-    struct journal_store *store; /* smtpd's journal */
+    struct letter_store *store;
     struct jobs *jobs;
     struct resolver *resolver; /* NULL until domains are asked for */
     struct stats_page *stats;

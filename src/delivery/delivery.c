@@ -287,6 +287,7 @@ static int restore(struct delivery *d)
         log_error("snapshot-unreadable", LOG_C("path", KEEPER_PATH), LOG_E("error", err));
         return err;
     }
+    replay_set_snapshot(&d->replay, smtpd);
     const struct settle_config settle = {
         .loop = role->loop,
         .replay = &d->replay,
@@ -358,10 +359,11 @@ static void open_follow(struct delivery *d)
 static int open_parts(struct delivery *d)
 {
     struct courier *c = &d->courier;
-    int err = journal_store_open(&c->store, c->env, SMTPD_JOURNAL);
+    int err = letter_store_open(&c->store, c->env);
     if (err < 0)
         return err;
-    journal_store_follow(c->store, &d->role->pages->watermark[ROLE_SMTPD]);
+    letter_store_follow(c->store, &d->role->pages->watermark[ROLE_SMTPD],
+                        &d->role->pages->watermark[ROLE_DELIVERY]);
     c->jobs = jobs_new(JOB_THREADS, JOBS_WAITING);
     if (!c->jobs)
         return -EAGAIN;
@@ -461,7 +463,7 @@ static void close_all(struct delivery *d)
     replay_fini(&d->replay);
     queue_fini(&d->queue);
     destination_fini(&d->limbo);
-    journal_store_close(&d->courier.store);
+    letter_store_close(&d->courier.store);
     directory_free(&d->courier.directory);
 }
 

@@ -50,7 +50,7 @@ static void put_recipient(struct buf *out, const struct recipient *r)
 
 struct saving {
     struct buf *out;
-    uint64_t needs;
+    struct image_needs needs;
 };
 
 static bool put_parcel(struct saving *s, const struct parcel *p)
@@ -71,8 +71,9 @@ static bool put_parcel(struct saving *s, const struct parcel *p)
     for (uint32_t i = 0; i < p->count; i++)
         if (p->recipients[i].state != RECIPIENT_GONE)
             put_recipient(s->out, &p->recipients[i]);
-    if (p->living > 0 && f->position < s->needs)
-        s->needs = f->position;
+    uint64_t *needs = f->flags & PARCEL_OWN ? &s->needs.delivery : &s->needs.smtpd;
+    if (parcel_needs_record(p) && f->position < *needs)
+        *needs = f->position;
     return s->out->error == 0;
 }
 
@@ -98,9 +99,9 @@ static int by_age(const void *a, const void *b)
 }
 
 /* Oldest first: what is restored stands in line in the order of the image. */
-void image_save(const struct queue *q, struct buf *out, uint64_t *needs)
+void image_save(const struct queue *q, struct buf *out, struct image_needs *needs)
 {
-    struct saving s = {out, UINT64_MAX};
+    struct saving s = {out, {UINT64_MAX, UINT64_MAX}};
     struct parcels all = {xcalloc(q->parcels, sizeof(*all.list)), 0};
     queue_each(q, collect, &all);
     qsort(all.list, all.count, sizeof(*all.list), by_age);

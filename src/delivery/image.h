@@ -11,9 +11,15 @@
 
 enum { IMAGE_VERSION = 1 };
 
-/* Appends the image; out->error tells of a lack of memory. *needs: the lowest position of a
- * living parcel's record, UINT64_MAX when there is none. */
-void image_save(const struct queue *q, struct buf *out, uint64_t *needs) NONNULL(1, 2, 3);
+/* The lowest position of a record that is still needed; UINT64_MAX when none is. */
+struct image_needs {
+    uint64_t smtpd;    /* in smtpd's journal */
+    uint64_t delivery; /* in our own */
+};
+
+/* Appends the image; out->error tells of a lack of memory. */
+void image_save(const struct queue *q, struct buf *out, struct image_needs *needs)
+    NONNULL(1, 2, 3);
 /* Into an empty queue. 0 or -EBADMSG (the queue then holds a part). */
 int image_load(struct queue *q, struct destination *d, slice contents, stamp now) MUST_USE
     NONNULL(1, 2);

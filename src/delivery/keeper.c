@@ -79,7 +79,10 @@ static int prepare(struct keeper *k)
         s->needs[i] = UINT64_MAX;
     s->position[ID_SMTPD] = tail_position(k->config.tail);
     s->position[ID_DELIVERY] = settle_position(k->config.settle);
-    image_save(k->config.queue, &k->contents, &s->needs[ID_SMTPD]);
+    struct image_needs needs;
+    image_save(k->config.queue, &k->contents, &needs);
+    s->needs[ID_SMTPD] = needs.smtpd;
+    s->needs[ID_DELIVERY] = needs.delivery;
     s->contents = buf_slice(&k->contents);
     return k->contents.error;
 }

@@ -1,11 +1,51 @@
 #include "delivery/letter.h"
 
+#include "base/arena.h"
+
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { PATH_SIZE = 256, KEEP_BYTES = 512 * 1024 };
 
-void letter_init(struct letter *l, struct env *env, struct journal_store *store)
+int letter_store_open(struct letter_store **out, struct env *env)
+{
+    struct letter_store *s = xcalloc(1, sizeof(*s));
+    int err = journal_store_open(&s->accepted, env, "journal/smtpd");
+    if (err == 0)
+        err = journal_store_open(&s->own, env, "journal/delivery");
+    if (err < 0) {
+        letter_store_close(&s);
+        return err;
+    }
+    *out = s;
+    return 0;
+}
+
+void letter_store_follow(struct letter_store *s, const struct watermark *accepted,
+                         const struct watermark *own)
+{
+    journal_store_follow(s->accepted, accepted);
+    journal_store_follow(s->own, own);
+}
+
+void letter_store_close(struct letter_store **at)
+{
+    struct letter_store *s = *at;
+    if (!s)
+        return;
+    *at = NULL;
+    journal_store_close(&s->accepted);
+    journal_store_close(&s->own);
+    free(s);
+}
+
+struct journal_store *letter_journal(const struct letter_store *s, const struct parcel_facts *f)
+{
+    return f->flags & PARCEL_OWN ? s->own : s->accepted;
+}
+
+void letter_init(struct letter *l, struct env *env, const struct letter_store *store)
 {
     *l = (struct letter){.env = env, .store = store, .fd = -1};
 }
@@ -58,9 +98,10 @@ static int read_record(struct letter *l, const struct parcel_facts *f, uint64_t 
     size_t len = (size_t)(head + smaller(f->body_len, body_max));
     uint64_t seed;
     buf_clear(&l->bytes);
+    l->journal = letter_journal(l->store, f);
     int err = buf_reserve(&l->bytes, len);
     if (err == 0)
-        err = journal_pread_record(l->store, f->position, l->bytes.ptr, len, &seed);
+        err = journal_pread_record(l->journal, f->position, l->bytes.ptr, len, &seed);
     if (err < 0)
         return err;
     l->bytes.len = len;
@@ -96,6 +137,7 @@ static int read_fields(struct letter *l, uint64_t id)
     uint64_t file_len = 0;
     struct record_field f;
     int more;
+    l->accepted = l->header.at;
     while ((more = record_next(&rest, &f)) > 0) {
         if (f.tag == TAG_ID)
             l->id = f.number;
@@ -103,6 +145,8 @@ static int read_fields(struct letter *l, uint64_t id)
             l->reverse_path = f.value;
         else if (f.tag == TAG_MESSAGE_FLAGS)
             l->flags = (unsigned)f.number;
+        else if (f.tag == TAG_ORIGIN_STAMP)
+            l->accepted = (stamp)f.number;
         else if (f.tag == TAG_FILE)
             file = f.value;
         else if (f.tag == TAG_FILE_LEN)
@@ -222,7 +266,7 @@ int letter_piece(struct letter *l, slice *out)
     if (err < 0)
         return err;
     if (l->fd < 0) {
-        err = journal_pread(l->store, l->position + l->given, l->more.ptr, len);
+        err = journal_pread(l->journal, l->position + l->given, l->more.ptr, len);
     } else {
         ssize_t n = env_read_full(l->env, l->fd, l->more.ptr, len, l->given);
         err = n < 0 ? (int)n : (size_t)n < len ? -EBADMSG : 0;
@@ -248,7 +292,7 @@ void letter_reporting(const struct letter *l, struct buf *out)
     if (ret != 0)
         record_put_u64(out, TAG_RET, ret);
     put_text(out, TAG_MESSAGE_ID, record_get(l->fields, TAG_MESSAGE_ID));
-    record_put_u64(out, TAG_ORIGIN_STAMP, (uint64_t)l->header.at);
+    record_put_u64(out, TAG_ORIGIN_STAMP, (uint64_t)l->accepted);
 }
 
 void letter_facts(const struct relay_recipient *r, struct buf *out)

@@ -159,7 +159,7 @@ static int write_item(struct output *o, struct letter *l, const char *dir,
     return err;
 }
 
-void maildir_write(struct env *env, struct journal_store *store, const char *dir,
+void maildir_write(struct env *env, const struct letter_store *store, const char *dir,
                    struct maildir_item *items, size_t count)
 {
     char path[PATH_SIZE];

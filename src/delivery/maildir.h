@@ -23,7 +23,7 @@ struct maildir_item {
 };
 
 /* Writes the items; sets each one's result. */
-void maildir_write(struct env *env, struct journal_store *store, const char *dir,
+void maildir_write(struct env *env, const struct letter_store *store, const char *dir,
                    struct maildir_item *items, size_t count) NONNULL(1, 2, 3, 4);
 
 #endif

@@ -159,6 +159,18 @@ struct parcel *queue_also(const struct parcel *p)
     return also;
 }
 
+bool queue_supersede(struct queue *q, const struct parcel_facts *f)
+{
+    struct parcel *p = queue_find(q, f->id);
+    for (struct parcel *also = p; also; also = queue_also(also)) {
+        also->facts.position = f->position;
+        also->facts.body_len = f->body_len;
+        also->facts.fields_len = f->fields_len;
+        also->facts.flags = f->flags;
+    }
+    return p != NULL;
+}
+
 bool queue_is_living(const struct queue *q, uint64_t id)
 {
     struct parcel *p = queue_find(q, id);

@@ -54,12 +54,15 @@ struct recipient {
     uint8_t state; /* enum recipient_state */
 };
 
-enum parcel_flag { PARCEL_FILE = 1 }; /* the body is a file of its own */
+enum parcel_flag {
+    PARCEL_FILE = 1, /* the body is a file of its own */
+    PARCEL_OWN = 2,  /* the record is in delivery's own journal, not in smtpd's */
+};
 
 /* A message as the queue knows it: where to find it, whose it is. */
 struct parcel_facts {
     uint64_t id;
-    uint64_t position; /* of its record in smtpd's journal */
+    uint64_t position; /* of its record in smtpd's journal, or in ours (PARCEL_OWN) */
     uint64_t customer;
     uint64_t account;
     stamp accepted;
@@ -136,6 +139,15 @@ struct parcel *queue_restore(struct queue *q, struct destination *d,
 /* One parcel of the message, or NULL; and another one of the same message, or NULL. */
 struct parcel *queue_find(const struct queue *q, uint64_t id) NONNULL(1);
 struct parcel *queue_also(const struct parcel *p) NONNULL(1);
+/* Does somebody still need the message's record? Not those that have failed: what a report says
+ * of them is in the queue. */
+static inline bool parcel_needs_record(const struct parcel *p)
+{
+    return p->living > 0;
+}
+/* The record has been copied elsewhere: position, lengths and flags of all parcels of f->id are
+ * those of *f from now on. False when there is none. */
+bool queue_supersede(struct queue *q, const struct parcel_facts *f) NONNULL(1, 2);
 /* Is any recipient of the message living? */
 bool queue_is_living(const struct queue *q, uint64_t id) NONNULL(1);
 struct destination *parcel_destination(const struct parcel *p) NONNULL(1);

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* The outcomes of one message that is not known yet. */
+/* The outcomes of one message that is not known yet, and copies of its record. */
 struct early {
     uint64_t id;
     struct early_record *first;
@@ -14,8 +14,7 @@ struct early {
 
 struct early_record {
     struct early_record *next;
-    stamp at;
-    size_t len;
+    struct journal_record record; /* its fields: */
     char fields[];
 };
 
@@ -51,7 +50,7 @@ void replay_fini(struct replay *r)
     map_fini(&r->early);
 }
 
-static void keep_early(struct replay *r, uint64_t id, slice fields, stamp at)
+static void keep_early(struct replay *r, uint64_t id, const struct journal_record *record)
 {
     struct early *e = map_get(&r->early, MAP_KEY(id));
     if (!e) {
@@ -60,10 +59,10 @@ static void keep_early(struct replay *r, uint64_t id, slice fields, stamp at)
         e->last = &e->first;
         map_put(&r->early, MAP_KEY(e->id), e);
     }
-    struct early_record *o = xcalloc(1, sizeof(*o) + fields.len);
-    o->at = at;
-    o->len = fields.len;
-    memcpy(o->fields, fields.ptr, fields.len);
+    struct early_record *o = xcalloc(1, sizeof(*o) + record->fields.len);
+    memcpy(o->fields, record->fields.ptr, record->fields.len);
+    o->record = *record;
+    o->record.fields = slice_make(o->fields, record->fields.len);
     *e->last = o;
     e->last = &o->next;
 }
@@ -78,24 +77,98 @@ static int check_groups(slice groups)
     return more;
 }
 
-int replay_outcome(struct replay *r, slice fields, stamp at, stamp now)
+static int apply_outcome(struct replay *r, const struct journal_record *record, stamp now)
 {
     struct settlement s;
-    slice groups = fields;
+    slice groups = record->fields;
     int err = settlement_read(&groups, &s);
     if (err == 0)
         err = check_groups(groups);
     if (err < 0)
         return err;
-    s.at = at;
+    s.at = record->header.at;
     if (!queue_find(r->queue, s.id)) {
         if (!r->has_caught_up)
-            keep_early(r, s.id, fields, at);
-        return 0;
+            keep_early(r, s.id, record);
+        return 1;
     }
     struct settled o;
     while (settled_read(&groups, &o) > 0)
         queue_settle(r->queue, &s, &o, now);
+    return 1;
+}
+
+int replay_outcome(struct replay *r, slice fields, stamp at, stamp now)
+{
+    struct journal_record record = {
+        .header = {.type = RECORD_OUTCOME, .at = at, .fields_len = (uint32_t)fields.len},
+        .fields = fields,
+    };
+    int err = apply_outcome(r, &record, now);
+    return err < 0 ? err : 0;
+}
+
+/* A record that describes a message. */
+struct description {
+    struct parcel_facts facts;
+    stamp not_before;
+    uint32_t count; /* recipients */
+    uint64_t from_smtpd;
+    uint64_t from_own;
+};
+
+static void describe_field(struct description *d, const struct record_field *f)
+{
+    switch ((unsigned)f->tag) {
+    case TAG_ID:
+        d->facts.id = f->number;
+        break;
+    case TAG_RECIPIENT:
+        d->count++;
+        break;
+    case TAG_NOT_BEFORE:
+        d->not_before = (stamp)f->number;
+        break;
+    case TAG_FILE:
+        d->facts.flags |= PARCEL_FILE;
+        break;
+    case TAG_ORIGIN_STAMP:
+        d->facts.accepted = (stamp)f->number;
+        break;
+    case TAG_FROM_SMTPD:
+        d->from_smtpd = f->number;
+        break;
+    case TAG_FROM_DELIVERY:
+        d->from_own = f->number;
+        break;
+    default:
+        break;
+    }
+}
+
+static int describe(const struct journal_record *record, struct description *out)
+{
+    const struct record_header *h = &record->header;
+    struct description d = {
+        .facts =
+            {
+                .position = record->position,
+                .customer = h->customer,
+                .account = h->account,
+                .accepted = h->at,
+                .body_len = h->body_len,
+                .fields_len = h->fields_len,
+                .flags = h->type == RECORD_MESSAGE ? 0 : PARCEL_OWN,
+            },
+    };
+    slice rest = record->fields;
+    struct record_field field;
+    int more;
+    while ((more = record_next(&rest, &field)) > 0 && field.tag != TAG_RECIPIENT_INDEX)
+        describe_field(&d, &field);
+    if (more < 0 || d.facts.id == 0 || d.count == 0)
+        return -EBADMSG;
+    *out = d;
     return 0;
 }
 
@@ -104,56 +177,77 @@ static void apply_early(struct replay *r, uint64_t id, stamp now)
     struct early *e = map_remove(&r->early, MAP_KEY(id));
     if (!e)
         return;
-    for (struct early_record *o = e->first; o; o = o->next) {
-        int err = replay_outcome(r, slice_make(o->fields, o->len), o->at, now);
-        INVARIANT(err == 0); /* it was checked when it was kept */
+    /* What comes after the message was finished says nothing new. */
+    for (struct early_record *o = e->first; o && queue_find(r->queue, id); o = o->next) {
+        int err = replay_record(r, &o->record, now);
+        INVARIANT(err >= 0); /* it was checked when it was kept */
     }
     early_free(e);
 }
 
-static int add_message(struct replay *r, const struct journal_record *record, stamp now)
+static int add_message(struct replay *r, const struct description *d, stamp now)
 {
-    const struct record_header *h = &record->header;
-    struct parcel_facts f = {
-        .position = record->position,
-        .customer = h->customer,
-        .account = h->account,
-        .accepted = h->at,
-        .body_len = h->body_len,
-        .fields_len = h->fields_len,
-    };
-    stamp not_before = 0;
-    uint32_t count = 0;
-    slice rest = record->fields;
-    struct record_field field;
-    int more;
-    while ((more = record_next(&rest, &field)) > 0) {
-        if (field.tag == TAG_ID)
-            f.id = field.number;
-        else if (field.tag == TAG_RECIPIENT)
-            count++;
-        else if (field.tag == TAG_NOT_BEFORE)
-            not_before = (stamp)field.number;
-        else if (field.tag == TAG_FILE)
-            f.flags |= PARCEL_FILE;
-    }
-    if (more < 0 || f.id == 0 || count == 0)
-        return -EBADMSG;
-    if (!queue_add(r->queue, r->destination, &f, count, not_before, now))
+    if (!queue_add(r->queue, r->destination, &d->facts, d->count, d->not_before, now))
         return 0;
-    apply_early(r, f.id, now);
+    apply_early(r, d->facts.id, now);
     return 1;
+}
+
+static int apply_message(struct replay *r, const struct journal_record *record, stamp now)
+{
+    struct description d;
+    int err = describe(record, &d);
+    return err < 0 ? err : add_message(r, &d, now);
+}
+
+/* Finished messages are not in a snapshot: what it has read and does not have is over. */
+static bool is_over(const struct replay *r, const struct description *d)
+{
+    if (r->has_caught_up)
+        return true;
+    if (d->from_smtpd == 0)
+        return r->smtpd_from != 0 || d->from_own >= r->own_first;
+    return d->from_smtpd < r->smtpd_from || d->from_smtpd <= r->smtpd_read;
+}
+
+static int apply_carried(struct replay *r, const struct journal_record *record, stamp now)
+{
+    struct description d;
+    int err = describe(record, &d);
+    if (err < 0)
+        return err;
+    if (queue_supersede(r->queue, &d.facts))
+        return 1;
+    if (is_over(r, &d))
+        return 0;
+    if (d.from_smtpd == 0)
+        return add_message(r, &d, now);
+    keep_early(r, d.facts.id, record);
+    return 1;
+}
+
+static void note_own(struct replay *r, const struct journal_record *record)
+{
+    if (r->own_first == 0)
+        r->own_first = record->position;
 }
 
 int replay_record(struct replay *r, const struct journal_record *record, stamp now)
 {
-    int err;
     switch ((unsigned)record->header.type) {
     case RECORD_MESSAGE:
-        return add_message(r, record, now);
+        if (record->position > r->smtpd_read)
+            r->smtpd_read = record->position;
+        return apply_message(r, record, now);
     case RECORD_OUTCOME:
-        err = replay_outcome(r, record->fields, record->header.at, now);
-        return err < 0 ? err : 1;
+        note_own(r, record);
+        return apply_outcome(r, record, now);
+    case RECORD_DSN:
+        note_own(r, record);
+        return apply_message(r, record, now);
+    case RECORD_CARRIED:
+        note_own(r, record);
+        return apply_carried(r, record, now);
     case RECORD_REFUSALS:
     case RECORD_SIGN_IN:
     case RECORD_LOCK:
@@ -163,8 +257,28 @@ int replay_record(struct replay *r, const struct journal_record *record, stamp n
     }
 }
 
-void replay_caught_up(struct replay *r)
+/* The original is not to be had any more. */
+static void add_from_copy(struct replay *r, const struct early *e, stamp now)
 {
+    struct description d;
+    const struct early_record *o = e->first;
+    while (o && o->record.header.type != RECORD_CARRIED)
+        o = o->next;
+    if (o && describe(&o->record, &d) == 0)
+        add_message(r, &d, now);
+}
+
+void replay_set_snapshot(struct replay *r, uint64_t smtpd_from)
+{
+    r->smtpd_from = smtpd_from;
+}
+
+void replay_caught_up(struct replay *r, stamp now)
+{
+    size_t at = 0;
+    void *value;
+    while (map_next(&r->early, &at, NULL, &value))
+        add_from_copy(r, value, now);
     r->has_caught_up = true;
     forget_early(r);
 }

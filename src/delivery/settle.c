@@ -20,6 +20,12 @@ struct slip {
     slice tls; /* borrowed until it is handed in */
     bool has_failed;
     stamp moment; /* 0: not asked for yet */
+    /* of a message of our own: */
+    struct buf body;
+    struct iovec piece; /* all of it */
+    bool may_fail;
+    void (*done)(void *ctx, int result);
+    void *ctx;
 };
 
 struct settle {
@@ -70,6 +76,7 @@ static void slip_free(struct slip *p)
 {
     buf_fini(&p->groups);
     buf_fini(&p->fields);
+    buf_fini(&p->body);
     free(p);
 }
 
@@ -119,9 +126,11 @@ static void slip_drop(struct slip *p)
     }
     buf_clear(&p->groups);
     buf_clear(&p->fields);
-    p->has_failed = false;
+    buf_fini(&p->body);
+    p->has_failed = p->may_fail = false;
     p->tls = (slice){0};
     p->moment = 0;
+    p->done = NULL;
     list_push(&s->spare, &p->node);
     s->spare_count++;
 }
@@ -160,23 +169,37 @@ static void keep_failed(struct settle *s, struct slip *p, int err)
         timer_set(&s->again, APPEND_AGAIN);
 }
 
+/* The queue makes of it what it will make of it when the journal is read again. */
+static void apply(struct settle *s, struct slip *p)
+{
+    const struct journal_entry *e = &p->entry;
+    struct journal_record record = {
+        .header = e->header, .position = e->position, .fields = buf_slice(&p->fields)};
+    record.header.fields_len = (uint32_t)p->fields.len;
+    record.header.body_len = p->body.len;
+    int err = replay_record(s->config.replay, &record, env_now(s->config.journal.env));
+    INVARIANT(err >= 0); /* we wrote it */
+    uint64_t end = e->position + record_size((uint32_t)p->fields.len, p->body.len);
+    if (end > s->position)
+        s->position = end;
+}
+
 /* On the loop: the journal has spoken. */
 static void on_done(struct loop_task *t)
 {
     struct slip *p = CONTAINER_OF(t, struct slip, task);
     struct settle *s = p->settle;
+    int result = p->entry.result;
     s->appended--;
     list_remove(&p->node);
-    if (p->entry.result < 0) {
-        keep_failed(s, p, p->entry.result);
+    if (result < 0 && !p->may_fail) {
+        keep_failed(s, p, result);
         return;
     }
-    int err = replay_outcome(s->config.replay, buf_slice(&p->fields), p->entry.header.at,
-                             env_now(s->config.journal.env));
-    INVARIANT(err == 0); /* we wrote it */
-    uint64_t end = p->entry.position + record_size((uint32_t)p->fields.len, 0);
-    if (end > s->position)
-        s->position = end;
+    if (result == 0)
+        apply(s, p);
+    if (p->done)
+        p->done(p->ctx, result);
     slip_drop(p);
     s->config.on_settled(s->config.ctx);
 }
@@ -196,7 +219,10 @@ static void append(struct settle *s, struct slip *p)
     }
     p->task = (struct loop_task){.fn = on_done};
     p->entry.fields = buf_slice(&p->fields);
-    p->entry.unrepeatable = true;
+    p->piece = (struct iovec){p->body.ptr, p->body.len};
+    p->entry.body = &p->piece;
+    p->entry.body_count = p->body.len > 0;
+    p->entry.unrepeatable = !p->may_fail;
     p->entry.done = hand_over;
     s->appended++;
     list_push(&s->flying, &p->node);
@@ -258,6 +284,14 @@ static void append_again(void *ctx)
     append_all(s, &failed, count);
 }
 
+static void gather(struct settle *s, struct slip *p)
+{
+    list_push(&s->gathering, &p->node);
+    s->gathering_count++;
+    if (!heap_has(&s->gather.node))
+        timer_set(&s->gather, SETTLE_GATHER);
+}
+
 void slip_hand_in(struct slip *p, const struct settlement *head,
                   const struct record_header *message, stamp now)
 {
@@ -283,10 +317,20 @@ void slip_hand_in(struct slip *p, const struct settlement *head,
                 .session = message->session,
             },
     };
-    list_push(&s->gathering, &p->node);
-    s->gathering_count++;
-    if (!heap_has(&s->gather.node))
-        timer_set(&s->gather, SETTLE_GATHER);
+    gather(s, p);
+}
+
+void settle_message(struct settle *s, const struct settle_message *m)
+{
+    struct slip *p = slip_new(s);
+    buf_fini(&p->fields);
+    p->fields = m->fields;
+    p->body = m->body;
+    p->may_fail = m->may_fail;
+    p->done = m->done;
+    p->ctx = m->ctx;
+    p->entry = (struct journal_entry){.header = m->header};
+    gather(s, p);
 }
 
 bool settle_is_well(const struct settle *s)

@@ -1,4 +1,5 @@
-/* settle: outcomes on their way into delivery's own journal, and from there into the queue.
+/* settle: outcomes, and messages of our own, on their way into delivery's own journal, and from
+ * there into the queue.
  *
  * An outcome is final for the queue only when it was synced. Those of a few milliseconds are
  * appended together, so that many messages share one sync; a recipient stays SENDING until
@@ -46,6 +47,20 @@ bool slip_has_failed(const struct slip *p) NONNULL(1);
 void slip_hand_in(struct slip *p, const struct settlement *head,
                   const struct record_header *message, stamp now) NONNULL(1, 2, 3);
 
+/* A message whose record is in our own journal (DSN, CARRIED). It is appended with the
+ * outcomes, in the order in which all are handed in, and replayed when it was synced. */
+struct settle_message {
+    struct record_header header; /* type, at, customer, account, credential, session */
+    struct buf fields;           /* both are settle's from then on */
+    struct buf body;
+    bool may_fail; /* else it is appended until it is synced, as outcomes are */
+    /* On the loop, after it was replayed, or has failed; may be NULL. Not called when delivery
+     * ends before. */
+    void (*done)(void *ctx, int result);
+    void *ctx;
+};
+void settle_message(struct settle *s, const struct settle_message *m) NONNULL(1, 2);
+
 /* Appends what has gathered now. */
 void settle_flush(struct settle *s) NONNULL(1);
 /* May more be sent? */
@@ -53,7 +68,7 @@ bool settle_is_well(const struct settle *s) NONNULL(1);
 /* Nothing gathers or waits for a sync. */
 bool settle_is_idle(const struct settle *s) NONNULL(1);
 
-/* Behind the last outcome that the queue has: the snapshot's position. */
+/* Behind the last record of ours that the queue has: the snapshot's position. */
 uint64_t settle_position(const struct settle *s) NONNULL(1);
 void settle_set_position(struct settle *s, uint64_t position) NONNULL(1);
 void settle_numbers(struct settle *s, struct journal_numbers *out) NONNULL(1, 2);

@@ -101,7 +101,7 @@ static void go_on(struct tail *t)
         loop_post(t->config.loop, &t->task);
     } else if (more == 0 && !t->has_caught_up) {
         t->has_caught_up = true;
-        replay_caught_up(t->config.replay);
+        replay_caught_up(t->config.replay, env_now(t->config.env));
     } else if (more < 0 && !t->is_stopped) {
         timer_set(&t->again, more == -EAGAIN ? NOT_YET : TRY_AGAIN);
     }

@@ -100,7 +100,7 @@ static unsigned after_a_crash(struct stage *s)
     c.watermark = &o->pages.watermark[ROLE_SMTPD];
     c.position = smtpd;
     assert_int_equal(tail_read_all(&c, &end), 0);
-    replay_caught_up(&r);
+    replay_caught_up(&r, env_now(o->env));
     unsigned alive = 0;
     for (unsigned i = 0; i < MESSAGES; i++)
         if (queue_find(&q, s->ids[i]))

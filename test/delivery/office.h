@@ -274,7 +274,7 @@ static inline struct office *office_new(void)
         .stats = &o->pages.stats,
     };
     assert_int_equal(settle_new(&o->courier.settle, &settle, &recovery), 0);
-    assert_int_equal(journal_store_open(&o->courier.store, o->env, "journal/smtpd"), 0);
+    assert_int_equal(letter_store_open(&o->courier.store, o->env), 0);
     o->courier.jobs = jobs_new(2, 64);
     timer_init(&o->guard, o->loop, office_stuck, o);
     timer_init(&o->kick, o->loop, office_kicked, o);
@@ -314,7 +314,7 @@ static inline void office_free(struct office *o)
     o->pump = NULL;
     jobs_free(&o->courier.jobs);
     settle_free(&o->courier.settle);
-    journal_store_close(&o->courier.store);
+    letter_store_close(&o->courier.store);
     directory_free(&o->courier.directory);
     journal_writer_close(&o->smtpd);
     replay_fini(&o->replay);

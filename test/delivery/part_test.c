@@ -225,7 +225,7 @@ static void test_an_image_keeps_the_parts(void **state)
     part(f, add(f, 6, 1, 2), "11", start);
     settle(f, 5, 3, OUTCOME_FAILED, 0);
     struct buf image = BUF_INIT;
-    uint64_t needs;
+    struct image_needs needs;
     image_save(&f->q, &image, &needs);
     queue_clear(&f->q);
     assert_int_equal(image_load(&f->q, &f->all, buf_slice(&image), start), 0);

@@ -21,13 +21,16 @@ struct event {
     struct buf fields;
 };
 
-/* A run of the service: messages in smtpd's journal, outcomes in delivery's. `order[i]` tells
- * which journal the i-th event of the run went to. */
+/* A run of the service: messages in smtpd's journal; in delivery's own outcomes, notifications
+ * and copies of messages of both. `order[i]` tells which journal the i-th event of the run went
+ * to. */
 struct trace {
     struct event message[MESSAGES];
     struct event outcome[EVENTS];
+    size_t ids; /* given so far, to messages and notifications */
     size_t messages;
-    size_t outcomes;
+    size_t outcomes;                     /* what is in delivery's own journal */
+    struct parcel_facts first[MESSAGES]; /* the first record of each */
     bool order[MESSAGES + EVENTS];
     size_t length;
     uint32_t recipients[MESSAGES];
@@ -44,10 +47,31 @@ static uint64_t roll(uint64_t *state)
     return z ^ (z >> 31);
 }
 
+/* Positions of the two journals overlap. */
+static struct event *next_event(struct trace *t, bool is_own)
+{
+    t->order[t->length++] = is_own;
+    size_t n = is_own ? ++t->outcomes : ++t->messages;
+    struct event *e = is_own ? &t->outcome[n - 1] : &t->message[n - 1];
+    e->record.position = 100 * n;
+    return e;
+}
+
+static void close_event(struct event *e, enum record_type type, stamp at)
+{
+    e->record.header.type = type;
+    e->record.header.at = at;
+    e->record.fields = buf_slice(&e->fields);
+    e->record.header.fields_len = (uint32_t)e->fields.len;
+}
+
 static void make_message(struct trace *t, uint64_t *random)
 {
-    size_t i = t->messages++;
-    struct event *e = &t->message[i];
+    size_t i = t->ids++;
+    bool is_own = t->messages > 0 && roll(random) % 4 == 0;
+    struct event *e = next_event(t, is_own);
+    t->first[i].position = e->record.position;
+    t->first[i].flags = is_own ? PARCEL_OWN : 0;
     t->recipients[i] = 1 + (uint32_t)(roll(random) % 8);
     t->accepted += t->recipients[i];
     record_put_u64(&e->fields, TAG_ID, i + 1);
@@ -56,13 +80,25 @@ static void make_message(struct trace *t, uint64_t *random)
         record_put(&e->fields, TAG_RECIPIENT, SLICE("to@x.test"));
     if (roll(random) % 8 == 0)
         record_put_u64(&e->fields, TAG_NOT_BEFORE, (uint64_t)(start + SPAN_HOUR));
-    e->record = (struct journal_record){
-        .header = {.type = RECORD_MESSAGE, .at = start + (stamp)i, .account = i % 5},
-        .position = 100 * (i + 1),
-        .fields = buf_slice(&e->fields),
-    };
-    e->record.header.fields_len = (uint32_t)e->fields.len;
-    t->order[t->length++] = false;
+    e->record.header.account = i % 5;
+    record_put_u64(&e->fields, TAG_ORIGIN_STAMP, (uint64_t)start + i);
+    close_event(e, is_own ? RECORD_DSN : RECORD_MESSAGE, start + (stamp)i);
+}
+
+/* A copy of a message, living or just finished (the last outcome was on its way then). */
+static void make_copy(struct trace *t, uint64_t *random)
+{
+    size_t i = roll(random) % t->ids;
+    bool was_own = t->first[i].flags & PARCEL_OWN;
+    struct event *e = next_event(t, true);
+    record_put_u64(&e->fields, TAG_ID, i + 1);
+    for (uint32_t k = 0; k < t->recipients[i]; k++)
+        record_put(&e->fields, TAG_RECIPIENT, SLICE("to@x.test"));
+    record_put_u64(&e->fields, TAG_ORIGIN_STAMP, (uint64_t)start + i);
+    record_put_u64(&e->fields, was_own ? TAG_FROM_DELIVERY : TAG_FROM_SMTPD,
+                   t->first[i].position);
+    e->record.header.account = i % 5;
+    close_event(e, RECORD_CARRIED, start + SPAN_HOUR);
 }
 
 static void make_group(struct trace *t, size_t i, uint32_t k, uint64_t *random,
@@ -93,9 +129,9 @@ static void make_group(struct trace *t, size_t i, uint32_t k, uint64_t *random,
 
 static void make_outcome(struct trace *t, uint64_t *random)
 {
-    size_t i = roll(random) % t->messages;
+    size_t i = roll(random) % t->ids;
     uint32_t tried = 0;
-    struct event *e = &t->outcome[t->outcomes];
+    struct event *e = &t->outcome[t->outcomes]; /* if it comes to be */
     struct buf reporting = BUF_INIT;
     record_put(&reporting, TAG_REVERSE_PATH, SLICE("from@x.test"));
     struct settlement s = {i + 1, SLICE("mx.test [192.0.2.1]"), buf_slice(&reporting), 0};
@@ -110,23 +146,22 @@ static void make_outcome(struct trace *t, uint64_t *random)
         buf_clear(&e->fields);
         return;
     }
-    e->record = (struct journal_record){
-        .header = {.type = RECORD_OUTCOME, .at = start + (stamp)t->length},
-        .fields = buf_slice(&e->fields),
-    };
-    t->outcomes++;
-    t->order[t->length++] = true;
+    close_event(next_event(t, true), RECORD_OUTCOME, start + (stamp)t->length);
 }
 
 static void trace_init(struct trace *t, uint64_t *random)
 {
     *t = (struct trace){0};
     make_message(t, random);
-    while (t->messages < MESSAGES && t->outcomes < EVENTS)
-        if (roll(random) % 4 == 0)
+    while (t->ids < MESSAGES && t->outcomes < EVENTS) {
+        uint64_t n = roll(random) % 16;
+        if (n < 4)
             make_message(t, random);
+        else if (n < 6)
+            make_copy(t, random);
         else
             make_outcome(t, random);
+    }
 }
 
 static void trace_fini(struct trace *t)
@@ -173,9 +208,10 @@ static void describe(struct run *run, struct buf *out)
         struct parcel *p = queue_find(&run->q, id);
         if (!p)
             continue;
-        buf_printf(out, "%u at %u of %u: %u living %u failed %u ready, reporting %zu\n",
-                   (unsigned)id, (unsigned)p->facts.position, (unsigned)p->facts.account,
-                   p->living, p->failed, p->ready, p->reporting ? p->reporting->len : 0);
+        buf_printf(out, "%u at %s %u of %u: %u living %u failed %u ready, reporting %zu\n",
+                   (unsigned)id, p->facts.flags & PARCEL_OWN ? "own" : "smtpd",
+                   (unsigned)p->facts.position, (unsigned)p->facts.account, p->living,
+                   p->failed, p->ready, p->reporting ? p->reporting->len : 0);
         for (uint32_t i = 0; i < p->count; i++) {
             struct recipient *r = &p->recipients[i];
             if (r->state == RECIPIENT_GONE)
@@ -208,7 +244,7 @@ static void test_snapshot_anywhere_and_the_rest(void **state)
         run_init(&full);
         for (size_t i = 0; i < t->length; i++)
             step(&full, t, t->order[i]);
-        replay_caught_up(&full.r);
+        replay_caught_up(&full.r, start);
         struct buf want = BUF_INIT, got = BUF_INIT, image = BUF_INIT;
         describe(&full, &want);
 
@@ -218,12 +254,13 @@ static void test_snapshot_anywhere_and_the_rest(void **state)
             step(&cut, t, t->order[i]);
         uint32_t indexes[3], count; /* somebody has a few in hand */
         queue_take(&cut.q, &cut.d, 3, indexes, &count);
-        uint64_t needs;
+        struct image_needs needs;
         image_save(&cut.q, &image, &needs);
         assert_int_equal(image.error, 0);
 
         run_init(&again);
         assert_int_equal(image_load(&again.q, &again.d, buf_slice(&image), start), 0);
+        replay_set_snapshot(&again.r, at > 0 ? 100 * cut.messages + 8 : 0);
         again.messages = cut.messages;
         again.outcomes = cut.outcomes;
         while (again.messages < t->messages || again.outcomes < t->outcomes) {
@@ -231,7 +268,7 @@ static void test_snapshot_anywhere_and_the_rest(void **state)
             bool may_message = again.messages < t->messages;
             step(&again, t, may_outcome && (!may_message || roll(&random) % 3));
         }
-        replay_caught_up(&again.r);
+        replay_caught_up(&again.r, start);
         describe(&again, &got);
         buf_byte(&want, '\0');
         buf_byte(&got, '\0');
@@ -258,9 +295,9 @@ static void test_needs_is_the_lowest_living_position(void **state)
     struct run run;
     run_init(&run);
     struct buf image = BUF_INIT;
-    uint64_t needs;
+    struct image_needs needs;
     image_save(&run.q, &image, &needs);
-    assert_true(needs == UINT64_MAX);
+    assert_true(needs.smtpd == UINT64_MAX && needs.delivery == UINT64_MAX);
     for (uint64_t id = 1; id <= 3; id++) {
         struct parcel_facts f = {.id = id, .position = id * 1000};
         queue_add(&run.q, &run.d, &f, 1, 0, start);
@@ -269,7 +306,15 @@ static void test_needs_is_the_lowest_living_position(void **state)
     struct settled o = {.kind = OUTCOME_FAILED, .attempt = 1};
     queue_settle(&run.q, &s, &o, start);
     image_save(&run.q, &image, &needs);
-    assert_int_equal(needs, 2000); /* a failed one needs its record no more */
+    assert_int_equal(needs.smtpd, 2000); /* a failed one needs its record no more */
+    assert_true(needs.delivery == UINT64_MAX);
+    struct parcel_facts carried = {.id = 2, .position = 700, .flags = PARCEL_OWN};
+    assert_true(queue_supersede(&run.q, &carried));
+    carried.id = 9;
+    assert_false(queue_supersede(&run.q, &carried));
+    image_save(&run.q, &image, &needs);
+    assert_int_equal(needs.smtpd, 3000);
+    assert_int_equal(needs.delivery, 700);
     buf_fini(&image);
     run_fini(&run);
 }
@@ -281,7 +326,7 @@ static void test_restored_mail_keeps_its_place(void **state)
     struct run run;
     struct run again;
     struct buf image = BUF_INIT;
-    uint64_t needs;
+    struct image_needs needs;
     run_init(&run);
     run_init(&again);
     for (uint64_t i = 1; i <= LINE; i++) {
@@ -314,7 +359,7 @@ static void test_damaged_images_are_refused(void **state)
     for (size_t i = 0; i < t->length; i++)
         step(&run, t, t->order[i]);
     struct buf image = BUF_INIT;
-    uint64_t needs;
+    struct image_needs needs;
     image_save(&run.q, &image, &needs);
     size_t refused = 0;
     for (size_t len = 1; len < image.len; len += 3) {
