@@ -142,6 +142,7 @@ enum record_tag {
      * TAG_USED, TAG_MAXIMUM, TAG_REASON (a text for people), TAG_COUNTED_AT. */
     TAG_USED = 114,    /* with what passed it */
     TAG_MAXIMUM = 115, /* with the credit */
+    TAG_PLAN = 116,    /* DIRECTORY: of an account, six u64 (model/directory_codec) */
 };
 
 enum message_flag {

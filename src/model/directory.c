@@ -6,9 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Resellers of resellers: more floors than this are a loop. */
-enum { CUSTOMER_DEPTH_MAX = 16 };
-
 struct directory *directory_new(const uint64_t seed[2])
 {
     struct directory *d = xcalloc(1, sizeof(*d));

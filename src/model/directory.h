@@ -12,6 +12,7 @@
 #include "codec/record.h"
 #include "policy/account.h"
 #include "policy/limiter.h"
+#include "policy/plan.h"
 
 enum directory_entity {
     ENTITY_CUSTOMER = 1,
@@ -67,6 +68,7 @@ struct directory_account {
     uint32_t max_recipients;
     uint64_t max_size;
     uint64_t unlocked; /* version of the directory at the last unlock; 0: never */
+    struct plan plan;
     slice preset;
     const struct rule *rules;
     size_t rule_count;
@@ -140,10 +142,20 @@ bool directory_may_act_for(const struct directory *d, uint64_t credential, uint6
 /* The limits of a transaction of this account (model/limits), in the arena: how many; 0, too,
  * when there is no such account. Their entity is the account's, customer's or credential's id;
  * 0 for a message, and for a sender domain or a host, which only the caller knows. Without a
- * credential (0) its rules are left out. A period's start and credit are the caller's to fill
- * in. */
+ * credential (0) its rules are left out. Periods are the caller's to fill in, as time goes on
+ * (directory_periods, plan_bind). */
 size_t directory_limits(const struct directory *d, uint64_t account, uint64_t credential,
                         struct arena *a, const struct limit **out) NONNULL(1, 4, 5);
+
+/* What the periods of an account's limits come from: its plan and time zone; limits of its
+ * customer go by the customer's calendar months. Zones are constant. False: no such account. */
+struct directory_periods {
+    struct plan plan;
+    const struct zone *zone;
+    const struct zone *customer_zone;
+};
+bool directory_periods(const struct directory *d, uint64_t account,
+                       struct directory_periods *out) NONNULL(1, 3);
 
 /* Is the credential still there (sessions check after a change)? */
 bool directory_has_credential(const struct directory *d, uint64_t credential) NONNULL(1);

@@ -26,6 +26,38 @@ static void put_head(struct buf *b, uint64_t version, enum directory_entity enti
     record_put_u64(b, TAG_KEY, id);
 }
 
+/* TAG_PLAN: start, end, once, reset, credit, end of the credit; left out when all are 0. */
+enum { PLAN_NUMBERS = 6 };
+
+static void put_plan(struct buf *b, const struct plan *p)
+{
+    const uint64_t numbers[PLAN_NUMBERS] = {(uint64_t)p->start, (uint64_t)p->end,
+                                            p->is_once,         (uint64_t)p->reset,
+                                            p->credit,          (uint64_t)p->credit_until};
+    uint64_t any = 0;
+    for (size_t i = 0; i < PLAN_NUMBERS; i++)
+        any |= numbers[i];
+    if (any != 0)
+        record_put(b, TAG_PLAN, slice_make(numbers, sizeof(numbers)));
+}
+
+static int take_plan(struct plan *out, slice value)
+{
+    uint64_t numbers[PLAN_NUMBERS];
+    if (value.len != sizeof(numbers))
+        return -EBADMSG;
+    memcpy(numbers, value.ptr, sizeof(numbers));
+    *out = (struct plan){
+        .start = (stamp)numbers[0],
+        .end = (stamp)numbers[1],
+        .is_once = numbers[2] != 0,
+        .reset = (stamp)numbers[3],
+        .credit = numbers[4],
+        .credit_until = (stamp)numbers[5],
+    };
+    return 0;
+}
+
 static void put_rules(struct buf *b, slice preset, const struct rule *rules, size_t count)
 {
     struct buf line = BUF_INIT;
@@ -72,6 +104,7 @@ void directory_put_account(struct buf *fields, uint64_t version,
     put_number(fields, TAG_MAX_RECIPIENTS, a->max_recipients);
     put_number(fields, TAG_MAX_SIZE, a->max_size);
     put_number(fields, TAG_UNLOCKED, a->unlocked);
+    put_plan(fields, &a->plan);
     put_rules(fields, a->preset, a->rules, a->rule_count);
 }
 
@@ -313,6 +346,8 @@ int account_node_new(slice fields, struct account_node **out)
             sender[a->sender_count++] = f.value;
         else if (f.tag == TAG_PRESET)
             rc = rc < 0 ? rc : take_preset(&a->preset, f.value);
+        else if (f.tag == TAG_PLAN)
+            rc = rc < 0 ? rc : take_plan(&a->plan, f.value);
         else if (f.tag == TAG_RULE)
             rc = rc < 0 ? rc : take_rule(&rule[a->rule_count++], f.value);
         else

@@ -31,3 +31,21 @@ size_t directory_limits(const struct directory *d, uint64_t account, uint64_t cr
     directory_read_unlock(d);
     return count;
 }
+
+bool directory_periods(const struct directory *d, uint64_t account,
+                       struct directory_periods *out)
+{
+    const struct directory_state *s = directory_read_lock(d);
+    const struct account_node *n = directory_state_account(s, account);
+    if (n) {
+        slice customers = directory_state_zone(s, n->value.customer);
+        slice own = n->value.time_zone.len > 0 ? n->value.time_zone : customers;
+        *out = (struct directory_periods){
+            .plan = n->value.plan,
+            .zone = zone_find(own),
+            .customer_zone = zone_find(customers),
+        };
+    }
+    directory_read_unlock(d);
+    return n != NULL;
+}

@@ -37,6 +37,17 @@ struct customer_node *directory_state_customer(const struct directory_state *s, 
     return map_get(&s->customers, MAP_KEY(id));
 }
 
+slice directory_state_zone(const struct directory_state *s, uint64_t customer)
+{
+    for (int depth = 0; customer != 0 && depth < CUSTOMER_DEPTH_MAX; depth++) {
+        const struct customer_node *c = directory_state_customer(s, customer);
+        if (!c || c->value.time_zone.len > 0)
+            return c ? c->value.time_zone : (slice){0};
+        customer = c->value.parent;
+    }
+    return (slice){0};
+}
+
 struct account_node *directory_state_account(const struct directory_state *s, uint64_t id)
 {
     return map_get(&s->accounts, MAP_KEY(id));

@@ -10,6 +10,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* Resellers of resellers: more floors than this are a loop. */
+enum { CUSTOMER_DEPTH_MAX = 16 };
+
 struct directory_state {
     struct map customers;   /* by id */
     struct map accounts;    /* by id */
@@ -39,6 +42,8 @@ int directory_state_apply(struct directory_state *s, const struct directory_chan
 
 struct customer_node *directory_state_customer(const struct directory_state *s, uint64_t id)
     NONNULL(1);
+/* The time zone of a customer, or of the first of its resellers who has one; else empty. */
+slice directory_state_zone(const struct directory_state *s, uint64_t customer) NONNULL(1);
 struct account_node *directory_state_account(const struct directory_state *s, uint64_t id)
     NONNULL(1);
 struct credential_node *directory_state_credential(const struct directory_state *s, uint64_t id)

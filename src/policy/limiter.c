@@ -25,7 +25,10 @@ static bool is_settled_later(const struct rule *r)
 
 static uint64_t max_of(const struct limit *limit)
 {
-    return limit->rule.max + limit->credit;
+    if (limit->is_closed)
+        return 0;
+    return limit->rule.max > UINT64_MAX - limit->credit ? UINT64_MAX
+                                                        : limit->rule.max + limit->credit;
 }
 
 /* Adds a refused rule to the verdict: the one that lapses last is the truth. */
@@ -35,8 +38,10 @@ static void blame(struct limit_verdict *v, const struct rule *rule, struct count
     struct limit_verdict next = {.rule = *rule, .asked = asked, .max = max};
     next.never_fits = asked > max;
     next.used = c ? counter_used(c, now) + c->held : 0;
-    if (next.never_fits || !c || c->length == RULE_PERIOD) {
+    if (next.never_fits || !c) {
         next.free_at = STAMP_NEVER;
+    } else if (c->length == RULE_PERIOD) {
+        next.free_at = c->period.end;
     } else {
         uint64_t keep = max - asked;
         next.is_after_held = c->held > keep;
@@ -47,6 +52,17 @@ static void blame(struct limit_verdict *v, const struct rule *rule, struct count
     }
     if (is_first || next.free_at > v->free_at)
         *v = next;
+}
+
+/* Outside of a plan's time nothing fits, but some day it may. */
+static void blame_plan(struct limit_verdict *v, const struct limit *limit, struct counter *c,
+                       uint64_t asked, stamp now, bool is_first)
+{
+    blame(v, &limit->rule, c, 0, asked, now, is_first);
+    if (v->never_fits && v->max == 0 && v->rule.window == RULE_PERIOD) {
+        v->never_fits = false;
+        v->free_at = c->period.end;
+    }
 }
 
 static bool fits(uint64_t used_now, uint64_t asked, uint64_t max)
@@ -157,7 +173,10 @@ static enum limiter_result check_all(struct limiter *l, const struct limiter_res
             return LIMITER_NO_MEMORY;
         if (fits(counter_used(c, now) + c->held, amount, max_of(limit)))
             continue;
-        blame(verdict, &limit->rule, c, max_of(limit), amount, now, !refused);
+        if (limit->is_closed)
+            blame_plan(verdict, limit, c, amount, now, !refused);
+        else
+            blame(verdict, &limit->rule, c, max_of(limit), amount, now, !refused);
         refused = true;
     }
     return refused ? LIMITER_REFUSED : LIMITER_OK;
@@ -348,11 +367,17 @@ void limiter_ask(struct limiter *l, const struct limit *limit, uint64_t asked, s
     stamp now = limiter_advance(l, at);
     struct counter none = {.unit = (uint8_t)limit->rule.unit, .length = limit->rule.window};
     struct counter *c = limiter_known(l, limit);
-    if (!c)
+    if (!c) {
         c = &none;
-    if (c->length == RULE_PERIOD && limit->period_start > c->period_start)
+    } else if (c->length == RULE_PERIOD) {
+        none = *c; /* asking changes nothing */
         c = &none;
-    blame(verdict, &limit->rule, c, max_of(limit), asked, now, true);
+    }
+    counter_bind(c, limit, now);
+    if (limit->is_closed)
+        blame_plan(verdict, limit, c, asked, now, true);
+    else
+        blame(verdict, &limit->rule, c, max_of(limit), asked, now, true);
     if (fits(verdict->used, asked, verdict->max))
         verdict->free_at = now;
 }

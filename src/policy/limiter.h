@@ -22,9 +22,13 @@ struct limiter;
 /* One rule, applied to one customer, account, credential … . */
 struct limit {
     struct rule rule;
-    uint64_t entity;    /* its id in the rule's scope; names are hashed by the owner */
-    stamp period_start; /* of a plan's period (RULE_PERIOD): use before it does not count */
+    uint64_t entity; /* its id in the rule's scope; names are hashed by the owner */
+    /* Of rules with RULE_PERIOD (policy/plan): */
+    stamp period_start; /* use before it does not count */
+    stamp period_end;   /* when the next one begins; STAMP_NEVER (or 0): none follows */
+    stamp period_reset; /* use before it does not count either; 0: never */
     uint64_t credit;    /* added to max in this period */
+    bool is_closed;     /* not within the plan's time: nothing fits; opens at period_end */
 };
 
 struct amounts {
@@ -38,7 +42,7 @@ struct limit_verdict {
     uint64_t asked;
     uint64_t max;  /* with the credit */
     stamp free_at; /* from then on the same is accepted, if nothing is tried before and held use
-                    * is kept; STAMP_NEVER: never in this period or message */
+                    * is kept; STAMP_NEVER: never in this message, or plan */
     bool is_after_held; /* held use alone leaves no room: free_at is as if it were committed
                          * now, and moves on until it is */
     bool never_fits;    /* asked > max: at most max at a time */

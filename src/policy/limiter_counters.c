@@ -13,8 +13,10 @@ struct limiter *limiter_new(const uint64_t seed[2])
 
 static void entity_free(struct entity *e)
 {
-    for (uint32_t i = 0; i < e->count; i++)
-        window_fini(&e->counters[i].window);
+    for (uint32_t i = 0; i < e->count; i++) {
+        if (e->counters[i].length != RULE_PERIOD)
+            window_fini(&e->counters[i].window);
+    }
     free(e->counters);
     free(e);
 }
@@ -68,6 +70,8 @@ int limiter_counter_index(struct entity *e, enum rule_unit unit, span length)
         return -1;
     e->counters = more;
     more[e->count] = (struct counter){.unit = (uint8_t)unit, .length = length};
+    if (length == RULE_PERIOD)
+        more[e->count].period.end = STAMP_NEVER;
     return (int)e->count++;
 }
 
@@ -80,25 +84,66 @@ struct counter *limiter_counter(struct limiter *l, const struct limit *limit,
     if (index < 0)
         return NULL;
     struct counter *c = &(*entity)->counters[index];
-    if (c->length == RULE_PERIOD && limit->period_start > c->period_start) {
-        c->period_start = limit->period_start;
-        c->period_used = 0;
-        c->notified = false;
-    }
+    counter_bind(c, limit, l->now);
     return c;
+}
+
+static void empty_period(struct counter *c)
+{
+    c->period.used = 0;
+    c->notified = false;
+}
+
+/* What is used from its end on is of the next one, whoever asks first. */
+static void roll(struct counter *c, stamp now)
+{
+    if (now < c->period.end)
+        return;
+    c->period.start = c->period.end;
+    c->period.end = STAMP_NEVER;
+    empty_period(c);
+}
+
+void counter_bind(struct counter *c, const struct limit *limit, stamp now)
+{
+    if (c->length != RULE_PERIOD)
+        return;
+    struct period *p = &c->period;
+    roll(c, now);
+    if (limit->period_reset > p->reset) {
+        /* An operator forgives what was used until this is heard of. */
+        stamp heard = limit->period_reset < now ? limit->period_reset : now;
+        p->reset = limit->period_reset;
+        p->start = heard > p->start ? heard : p->start;
+        empty_period(c);
+    }
+    if (limit->period_start > p->start) {
+        /* A plan that was changed may begin a period within what was counted: how much of that
+         * was used before is not known, and all of it stays. */
+        if (p->last < limit->period_start)
+            empty_period(c);
+        p->start = limit->period_start;
+    }
+    p->end = limit->period_end > 0 ? limit->period_end : STAMP_NEVER;
 }
 
 uint64_t counter_used(struct counter *c, stamp now)
 {
-    return c->length == RULE_PERIOD ? c->period_used : window_used(&c->window, c->length, now);
+    if (c->length != RULE_PERIOD)
+        return window_used(&c->window, c->length, now);
+    roll(c, now);
+    return c->period.used;
 }
 
 int counter_use(struct counter *c, stamp at, uint64_t amount)
 {
     if (c->length != RULE_PERIOD)
         return window_add(&c->window, c->length, at, amount);
-    if (at >= c->period_start)
-        c->period_used += amount;
+    roll(c, at);
+    if (at >= c->period.start)
+        c->period.used += amount;
+    if (at > c->period.last)
+        c->period.last = at;
     return 0;
 }
 
@@ -127,8 +172,10 @@ void limiter_forget(struct limiter *l, const struct limit *limit)
     struct counter *c = limiter_known(l, limit);
     if (!c)
         return;
-    window_fini(&c->window);
-    c->period_used = 0;
+    if (c->length == RULE_PERIOD)
+        c->period.used = 0;
+    else
+        window_fini(&c->window);
     c->notified = false;
 }
 
@@ -167,6 +214,6 @@ void limiter_numbers(const struct limiter *l, size_t *entities, size_t *bytes)
         const struct entity *e = value;
         *bytes += sizeof(*e) + e->count * sizeof(struct counter);
         for (uint32_t i = 0; i < e->count; i++)
-            *bytes += e->counters[i].window.cap;
+            *bytes += e->counters[i].length == RULE_PERIOD ? 0 : e->counters[i].window.cap;
     }
 }

@@ -10,13 +10,23 @@
 #include "policy/limiter.h"
 #include "policy/window.h"
 
+/* What was used in the running period of a plan. */
+struct period {
+    uint64_t used;
+    stamp start;
+    stamp end;   /* when the next one begins; STAMP_NEVER: not known, or none */
+    stamp reset; /* the one that was heeded */
+    stamp last;  /* when something was used */
+};
+
 /* One unit of one window of somebody. Counters of an entity are only added, so that a hold can
  * name one by its index. */
 struct counter {
-    span length; /* RULE_PERIOD: since period_start */
-    struct window window;
-    uint64_t period_used;
-    stamp period_start;
+    span length;
+    union {
+        struct window window;
+        struct period period; /* RULE_PERIOD */
+    };
     uint64_t held;     /* reserved, not yet committed */
     uint64_t settling; /* of rules that lock: past limiter_settle, not yet committed */
     uint8_t unit;
@@ -52,6 +62,8 @@ struct counter *limiter_counter(struct limiter *l, const struct limit *limit,
 /* The same if it is there, else NULL. */
 struct counter *limiter_known(const struct limiter *l, const struct limit *limit) NONNULL(1, 2);
 
+/* The counter is for what this limit says of its period now. */
+void counter_bind(struct counter *c, const struct limit *limit, stamp now) NONNULL(1, 2);
 uint64_t counter_used(struct counter *c, stamp now) NONNULL(1);
 /* 0 or -ENOMEM, which changes nothing. */
 int counter_use(struct counter *c, stamp at, uint64_t amount) MUST_USE NONNULL(1);

@@ -18,6 +18,28 @@ static bool load_u64(slice *in, uint64_t *value)
     return true;
 }
 
+static void save_period(const struct period *p, struct buf *out)
+{
+    save_u64(out, p->used);
+    save_u64(out, (uint64_t)p->start);
+    save_u64(out, (uint64_t)p->end);
+    save_u64(out, (uint64_t)p->reset);
+    save_u64(out, (uint64_t)p->last);
+}
+
+static int load_period(struct period *p, slice *in)
+{
+    uint64_t start, end, reset, last;
+    if (!load_u64(in, &p->used) || !load_u64(in, &start) || !load_u64(in, &end) ||
+        !load_u64(in, &reset) || !load_u64(in, &last))
+        return -EBADMSG;
+    p->start = (stamp)start;
+    p->end = (stamp)end;
+    p->reset = (stamp)reset;
+    p->last = (stamp)last;
+    return 0;
+}
+
 void limiter_save(const struct limiter *l, struct buf *out)
 {
     save_u64(out, (uint64_t)l->now);
@@ -31,8 +53,7 @@ void limiter_save(const struct limiter *l, struct buf *out)
             save_u64(out, c->unit | (c->notified ? 256u : 0));
             save_u64(out, (uint64_t)c->length);
             if (c->length == RULE_PERIOD) {
-                save_u64(out, (uint64_t)c->period_start);
-                save_u64(out, c->period_used);
+                save_period(&c->period, out);
             } else {
                 window_save(&c->window, out);
             }
@@ -58,11 +79,7 @@ static int load_counter(struct limiter *l, slice *in)
     c->notified = unit & 256;
     if (c->length != RULE_PERIOD)
         return window_load(&c->window, in);
-    uint64_t start;
-    if (!load_u64(in, &start) || !load_u64(in, &c->period_used))
-        return -EBADMSG;
-    c->period_start = (stamp)start;
-    return 0;
+    return load_period(&c->period, in);
 }
 
 int limiter_load(struct limiter *l, slice contents)

@@ -22,7 +22,7 @@ struct language {
     const char *in;            /* then the duration */
     const char *if_untried;    /* behind the moment */
     const char *after_held[2]; /* around the duration */
-    const char *next_period;
+    const char *new_plan;
     const char *at_most[2]; /* around the number */
     const char *locked;
     const char *until;
@@ -49,7 +49,7 @@ static const struct language languages[WORDING_LANGUAGES] =
                 .in = ", in ",
                 .if_untried = ", if nothing is tried before",
                 .after_held = {"Works again ", " after the mail now under way"},
-                .next_period = "Works again when your next period begins",
+                .new_plan = "Works again with a new plan",
                 .at_most = {"At most ", " at a time"},
                 .locked = "Your account is locked",
                 .until = " until ",
@@ -78,7 +78,7 @@ static const struct language languages[WORDING_LANGUAGES] =
                 .in = ", om ",
                 .if_untried = ", om inget försöks innan dess",
                 .after_held = {"Fungerar igen ", " efter den e-post som nu är på väg"},
-                .next_period = "Fungerar igen när nästa period börjar",
+                .new_plan = "Fungerar igen med ett nytt abonnemang",
                 .at_most = {"Högst ", " åt gången"},
                 .locked = "Ditt konto är spärrat",
                 .until = " till ",
@@ -107,7 +107,7 @@ static const struct language languages[WORDING_LANGUAGES] =
                 .in = ", om ",
                 .if_untried = ", hvis ingenting forsøkes før det",
                 .after_held = {"Virker igjen ", " etter eposten som nå er underveis"},
-                .next_period = "Virker igjen når neste periode begynner",
+                .new_plan = "Virker igjen med et nytt abonnement",
                 .at_most = {"Høyst ", " om gangen"},
                 .locked = "Kontoen din er sperret",
                 .until = " til ",
@@ -136,7 +136,7 @@ static const struct language languages[WORDING_LANGUAGES] =
                 .in = ", in ",
                 .if_untried = ", wenn bis dahin nichts versucht wird",
                 .after_held = {"Geht wieder ", " nach der gerade laufenden E-Mail"},
-                .next_period = "Geht wieder ab dem nächsten Zeitraum",
+                .new_plan = "Geht wieder mit einem neuen Tarif",
                 .at_most = {"Höchstens ", " auf einmal"},
                 .locked = "Ihr Konto ist gesperrt",
                 .until = " bis ",
@@ -334,7 +334,7 @@ static void say_when(const struct words *w, const struct wording_voice *voice,
         say_amount(w->out, v->rule.unit, v->max);
         say(w, w->of->at_most[1]);
     } else if (v->free_at == STAMP_NEVER) {
-        say(w, w->of->next_period);
+        say(w, w->of->new_plan);
     } else if (v->is_after_held) {
         say(w, w->of->after_held[0]);
         say_duration(w, v->free_at - voice->now);
@@ -387,7 +387,7 @@ static struct reply code_of(const struct limit_verdict *v)
         return (struct reply){.code = 550, .enhanced = refused_for_good};
     if (is_of_message && r->unit != RULE_BYTES)
         return (struct reply){.code = 452, .enhanced = too_many_recipients};
-    if (r->action == RULE_SUSPEND && !lapses && r->window != RULE_PERIOD)
+    if (r->action == RULE_SUSPEND && !lapses)
         return (struct reply){.code = 550, .enhanced = refused_for_good};
     return (struct reply){.code = 450, .enhanced = refused_now};
 }

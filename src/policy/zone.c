@@ -1,5 +1,7 @@
 #include "policy/zone.h"
 
+#include "policy/calendar.h"
+
 struct zone {
     span offset; /* in winter */
     bool has_summer;
@@ -49,14 +51,6 @@ const struct zone *zone_find(slice name)
     return &utc;
 }
 
-/* Days from 1970-01-01 to the first of March of a year; the year begins in March here, so that
- * a leap day is its last. */
-static int64_t first_of_march(int64_t year)
-{
-    enum { TO_1970 = 719468 }; /* from 0000-03-01 */
-    return year * 365 + year / 4 - year / 100 + year / 400 - TO_1970;
-}
-
 /* The last Sunday at or before a day (1970-01-01 was a Thursday), 01:00 UTC. */
 static stamp sunday_until(int64_t day)
 {
@@ -65,14 +59,9 @@ static stamp sunday_until(int64_t day)
 
 static bool is_summer(stamp at)
 {
-    enum { LAST_OF_MARCH = 30, LAST_OF_OCTOBER = 244 };
-    int64_t day = at / SPAN_DAY;
-    int64_t year = 1970 + day / 366;
-    while (first_of_march(year + 1) <= day)
-        year++;
-    int64_t first = first_of_march(year);
-    return at >= sunday_until(first + LAST_OF_MARCH) &&
-           at < sunday_until(first + LAST_OF_OCTOBER);
+    int64_t year = calendar_date(calendar_day_of(at)).year;
+    return at >= sunday_until(calendar_day((struct date){year, 3, 31})) &&
+           at < sunday_until(calendar_day((struct date){year, 10, 31}));
 }
 
 struct zone_time zone_at(const struct zone *z, stamp at)

@@ -65,75 +65,6 @@ uint64_t limiting_position(const struct limiting *l)
     return atomic_load(&l->position);
 }
 
-/* ---- whose limits ---- */
-
-void limiting_bind(struct limit *limits, size_t count, uint64_t customer, slice reverse_path)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (limits[i].rule.scope != RULE_SENDER_DOMAIN)
-            continue;
-        /* Of the customer's own: what others send as that domain is theirs. The key is fixed,
-         * so that a domain is the same after a restart. */
-        const uint64_t seed[2] = {customer, RULE_SENDER_DOMAIN};
-        char domain[256];
-        ptrdiff_t sign = slice_rfind(reverse_path, '@');
-        slice name = slice_to(slice_from(reverse_path, (size_t)(sign + 1)), sizeof(domain));
-        for (size_t j = 0; j < name.len; j++)
-            domain[j] = ascii_lower(name.ptr[j]);
-        limits[i].entity = siphash13(seed, slice_make(domain, name.len));
-    }
-}
-
-size_t limiting_limits(struct limiting *l, uint64_t account, uint64_t credential,
-                       struct arena *a, struct limit **out)
-{
-    const struct limit *limits;
-    size_t count = directory_limits(l->config.directory, account, credential, a, &limits);
-    struct limit *own = arena_array(a, struct limit, count);
-    if (count > 0)
-        memcpy(own, limits, count * sizeof(*own));
-    *out = own;
-    return count;
-}
-
-static void lay_lock(struct limiting *l, struct account *account, struct arena *a)
-{
-    stamp now = limiting_now(l);
-    struct limiting_lock *lock = limiting_lock_of(l, account->id);
-    bool is_stricter = lock && (account->state != ACCOUNT_LOCKED ||
-                                (lock->until == STAMP_NEVER && account->until != STAMP_NEVER));
-    if (!is_stricter)
-        return;
-    account->state = ACCOUNT_LOCKED;
-    account->until =
-        lock->until == STAMP_NEVER ? STAMP_NEVER : lock->until + limiting_wall(l, now);
-    account->reason = arena_dup(a, slice_of(lock->reason));
-}
-
-void limiting_look(struct limiting *l, struct limiting_view *v, struct account *account,
-                   struct arena *a)
-{
-    arena_reset(&v->arena);
-    v->count = limiting_limits(l, account->id, account->credential, &v->arena, &v->limits);
-    for (size_t i = 0; i < v->count; i++) {
-        const struct rule *r = &v->limits[i].rule;
-        bool is_told = r->scope == RULE_MESSAGE && r->unit == RULE_RECIPIENTS && r->max > 0 &&
-                       r->max <= UINT32_MAX;
-        if (is_told && (account->told_recipients == 0 || r->max < account->told_recipients))
-            account->told_recipients = (uint32_t)r->max;
-    }
-    pthread_mutex_lock(&l->mutex);
-    limiting_review(l, limiting_now(l));
-    lay_lock(l, account, a);
-    pthread_mutex_unlock(&l->mutex);
-}
-
-void limiting_view_fini(struct limiting_view *v)
-{
-    arena_fini(&v->arena);
-    *v = (struct limiting_view){0};
-}
-
 /* ---- reserving ---- */
 
 static struct wording_voice voice_of(const struct limiting *l, const struct limiting_charge *c)
@@ -205,7 +136,7 @@ static void count_refusal(struct limiting *l, const struct limiting_view *v,
     }
 }
 
-bool limiting_reserve(struct limiting *l, const struct limiting_view *v,
+bool limiting_reserve(struct limiting *l, struct limiting_view *v,
                       const struct submission_transaction *t, struct limiting_charge *c,
                       struct wording *refusal)
 {
@@ -222,6 +153,8 @@ bool limiting_reserve(struct limiting *l, const struct limiting_view *v,
     struct limit_verdict verdict;
     pthread_mutex_lock(&l->mutex);
     stamp now = limiting_now(l);
+    if (now >= v->period.until)
+        limiting_periods(l, c->account, v->limits, v->count, now, &v->period);
     enum limiter_result result =
         limiter_reserve(l->limiter, &c->held, v->limits, v->count, &asked, now, &verdict);
     if (result == LIMITER_REFUSED) {
@@ -417,14 +350,16 @@ bool limiting_ask(struct limiting *l, uint64_t account, struct arena *a,
 {
     struct limiting_answer answer = {.now = env_now(l->config.env)};
     struct limit *limits;
+    struct limiting_period period;
     if (!directory_account(l->config.directory, account, answer.now, a, &answer.account))
         return false;
     answer.count = limiting_limits(l, account, 0, a, &limits);
+    limiting_periods(l, account, limits, answer.count, limiting_now(l), &period);
     struct limit_verdict *verdicts = arena_array(a, struct limit_verdict, answer.count);
     pthread_mutex_lock(&l->mutex);
     stamp now = limiting_now(l);
     limiting_review(l, now);
-    lay_lock(l, &answer.account, a);
+    limiting_lay_lock(l, &answer.account, a);
     for (size_t i = 0; i < answer.count; i++) {
         if (limits[i].rule.scope != RULE_MESSAGE)
             limiter_ask(l->limiter, &limits[i], 1, now, &verdicts[i]);

@@ -52,6 +52,10 @@ struct limiting_view {
     struct arena arena;
     struct limit *limits;
     size_t count;
+    struct limiting_period {
+        stamp at;    /* the periods of plans are those of this moment, */
+        stamp until; /* and hold until then */
+    } period;
 };
 /* Reads the limits again, and lays the lock by rule and RCPTMAX over the account, which may
  * then point into the arena. */
@@ -81,7 +85,7 @@ struct limiting_charge {
 };
 
 /* One more recipient of the running transaction. False: *refusal is the reply. */
-bool limiting_reserve(struct limiting *l, const struct limiting_view *v,
+bool limiting_reserve(struct limiting *l, struct limiting_view *v,
                       const struct submission_transaction *t, struct limiting_charge *c,
                       struct wording *refusal) MUST_USE NONNULL(1, 2, 3, 4, 5);
 /* All of the message is there: trues up what it holds, counts it under the rules that lock,

@@ -1,6 +1,7 @@
 /* limiting_internal: what the files of limiting share. Nobody else's.
  *
  *   limiting.c          reserving, appending, settling
+ *   limiting_limits.c   whose limits apply, and their periods
  *   limiting_locks.c    locks by rule: their records, their ends
  *   limiting_notices.c  notices about rules that were passed
  *   limiting_state.c    snapshot and journal: what is restored, what is saved
@@ -13,7 +14,7 @@
 
 #include <pthread.h>
 
-enum { LIMITING_REASON_MAX = 300, LIMITING_SNAPSHOT_VERSION = 1 };
+enum { LIMITING_REASON_MAX = 300, LIMITING_SNAPSHOT_VERSION = 2 };
 
 struct limiting_lock {
     uint64_t account; /* the key */
@@ -70,6 +71,12 @@ void limiting_passed(struct limiting *l, const struct journal_entry *e) NONNULL(
 /* Limits as the directory has them, bound to who sends. */
 size_t limiting_limits(struct limiting *l, uint64_t account, uint64_t credential,
                        struct arena *a, struct limit **out) NONNULL(1, 4, 5);
+/* Fills in the periods of plans at a moment of the limits' clock. */
+void limiting_periods(struct limiting *l, uint64_t account, struct limit *limits, size_t count,
+                      stamp at, struct limiting_period *out) NONNULL(1, 6);
+/* Lays the lock by rule over the account; under the mutex. */
+void limiting_lay_lock(struct limiting *l, struct account *account, struct arena *a)
+    NONNULL(1, 2, 3);
 void limiting_bind(struct limit *limits, size_t count, uint64_t customer, slice reverse_path);
 
 /* Locks; all under the mutex. */

@@ -76,9 +76,12 @@ static void count(struct limiting *l, const struct record_header *h, slice field
     struct limit *limits;
     size_t all = limiting_limits(l, h->account, h->credential, a, &limits);
     size_t n = 0;
+    struct limiting_period period;
+    limiting_periods(l, h->account, limits, all, at, &period);
     for (size_t i = 0; i < all; i++) {
         const struct rule *r = &limits[i].rule;
-        if (is_message || r->attempts || r->unit == RULE_REFUSALS)
+        bool is_forgiven = r->window == RULE_PERIOD && at < limits[i].period_reset;
+        if (!is_forgiven && (is_message || r->attempts || r->unit == RULE_REFUSALS))
             limits[n++] = limits[i];
     }
     limiting_bind(limits, n, h->customer, record_get(fields, TAG_REVERSE_PATH));

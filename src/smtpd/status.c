@@ -44,6 +44,14 @@ static json_t *moment(stamp at)
     return json_string(text);
 }
 
+/* Of a plan; begin: null before the first, end: null when none follows. */
+static json_t *period_json(const struct limit *limit)
+{
+    return json_pack("{s:b, s:o, s:o, s:I}", "is_open", !limit->is_closed, "begin",
+                     limit->is_closed ? json_null() : moment(limit->period_start), "end",
+                     moment(limit->period_end), "credit", number(limit->credit));
+}
+
 static json_t *rule_json(const struct limiting_answer *a, size_t i)
 {
     static const char *const scopes[RULE_SCOPE_COUNT] = {
@@ -61,10 +69,14 @@ static json_t *rule_json(const struct limiting_answer *a, size_t i)
     struct buf rule = {.ptr = room, .cap = sizeof(room) - 1, .max = sizeof(room) - 1};
     rule_format(&limit->rule, &rule);
     room[rule.len] = '\0';
-    return json_pack("{s:s, s:s, s:I, s:I, s:o}", "rule", room, "scope",
-                     scopes[limit->rule.scope], "used", number(v->used), "max",
-                     number(limit->rule.max + limit->credit), "free_at",
-                     is_free ? json_null() : moment(v->free_at));
+    json_t *line =
+        json_pack("{s:s, s:s, s:I, s:I, s:o}", "rule", room, "scope", scopes[limit->rule.scope],
+                  "used", number(v->used), "max",
+                  number(limit->rule.scope == RULE_MESSAGE ? limit->rule.max : v->max),
+                  "free_at", is_free ? json_null() : moment(v->free_at));
+    if (line && limit->rule.window == RULE_PERIOD)
+        json_object_set_new(line, "period", period_json(limit));
+    return line;
 }
 
 /* free_at is null where there is room now, and where nothing lapses before a period's end. */

@@ -349,6 +349,7 @@ static void bytes_are_trued_up(void **state)
     struct limiter *l = limiter_new(seed);
     struct limit plan = limit_of("account bytes 90MB/month suspend");
     plan.period_start = START;
+    plan.period_end = START + SPAN_DAY;
     struct amounts least = {{[RULE_BYTES] = 10000}};
     struct limiter_reservation r = {0};
     struct limit_verdict v = {0};
@@ -358,7 +359,7 @@ static void bytes_are_trued_up(void **state)
     assert_int_equal(limiter_true_up(l, &r, RULE_BYTES, 90000000, START, &v), LIMITER_OK);
     limiter_commit(l, &r, START + 5);
     assert_int_equal(limiter_reserve(l, &r, &plan, 1, &least, START + 6, &v), LIMITER_REFUSED);
-    assert_int_equal(v.free_at, STAMP_NEVER);
+    assert_int_equal(v.free_at, START + SPAN_DAY);
     plan.credit = 10000;
     assert_int_equal(limiter_reserve(l, &r, &plan, 1, &least, START + 7, &v), LIMITER_OK);
     limiter_release(l, &r, START + 7);
@@ -367,6 +368,97 @@ static void bytes_are_trued_up(void **state)
     assert_int_equal(limiter_reserve(l, &r, &plan, 1, &least, START + SPAN_DAY, &v),
                      LIMITER_OK);
     limiter_release(l, &r, START + SPAN_DAY);
+    limiter_free(&l);
+}
+
+static enum limiter_result take(struct limiter *l, const struct limit *plan, uint64_t bytes,
+                                stamp at, stamp committed, struct limit_verdict *v)
+{
+    struct amounts asked = {{[RULE_BYTES] = bytes}};
+    struct limiter_reservation r = {0};
+    enum limiter_result got = limiter_reserve(l, &r, plan, 1, &asked, at, v);
+    if (got == LIMITER_OK)
+        limiter_commit(l, &r, committed);
+    else
+        limiter_release(l, &r, at);
+    return got;
+}
+
+/* As relays by volume are sold: each mail is charged 10,000 octets at least. */
+static void plans_hold_what_is_sold(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rule;
+        uint64_t each;
+        unsigned mails;
+    } plans[] = {
+        {"account bytes 90MB/month suspend", 90000000, 1},
+        {"account bytes 90MB/month suspend", 10000, 9000},
+        {"account bytes 500MB/month suspend", 10000, 50000},
+        {"account bytes 500MB/month suspend", 250000, 2000},
+        {"account recipients 9000/month suspend", 1, 9000},
+    };
+    for (size_t i = 0; i < COUNT_OF(plans); i++) {
+        struct limiter *l = limiter_new(seed);
+        struct limit plan = limit_of(plans[i].rule);
+        struct amounts asked = {{[RULE_BYTES] = plans[i].each, [RULE_RECIPIENTS] = 1}};
+        struct limiter_reservation r = {0};
+        struct limit_verdict v;
+        plan.period_start = START;
+        plan.period_end = START + 30 * SPAN_DAY;
+        for (unsigned n = 0; n < plans[i].mails; n++) {
+            assert_int_equal(limiter_reserve(l, &r, &plan, 1, &asked, START + n, &v),
+                             LIMITER_OK);
+            limiter_commit(l, &r, START + n);
+        }
+        stamp last = plan.period_end - 1;
+        asked.of[RULE_BYTES] = 1;
+        assert_int_equal(limiter_reserve(l, &r, &plan, 1, &asked, last, &v), LIMITER_REFUSED);
+        assert_int_equal(v.free_at, plan.period_end);
+        limiter_release(l, &r, last);
+        limiter_free(&l);
+    }
+}
+
+/* Held over the border, counted in the period of its stamp; a reset, a plan that ends. */
+static void periods_follow_each_other(void **state)
+{
+    (void)state;
+    struct limiter *l = limiter_new(seed);
+    struct limit plan = limit_of("account bytes 90KB/month suspend");
+    struct limit_verdict v = {0};
+    stamp border = START + SPAN_DAY;
+    plan.period_start = START;
+    plan.period_end = border;
+    assert_int_equal(take(l, &plan, 40000, START, START, &v), LIMITER_OK);
+    assert_int_equal(take(l, &plan, 50000, border - 1, border + 5, &v), LIMITER_OK);
+    /* Nobody has said what the next period is, and it counts already. */
+    plan.period_start = border;
+    plan.period_end = border + SPAN_DAY;
+    assert_int_equal(take(l, &plan, 40001, border + 6, border + 6, &v), LIMITER_REFUSED);
+    assert_int_equal(v.used, 50000);
+    assert_int_equal(v.free_at, border + SPAN_DAY);
+    assert_int_equal(take(l, &plan, 40000, border + 7, border + 7, &v), LIMITER_OK);
+    plan.period_reset = border + 8;
+    assert_int_equal(take(l, &plan, 90000, border + 9, border + 9, &v), LIMITER_OK);
+    assert_int_equal(take(l, &plan, 1, border + 10, border + 10, &v), LIMITER_REFUSED);
+    /* A plan that is moved to begin within what was counted forgives nothing. */
+    plan.period_start = border + 8;
+    assert_int_equal(take(l, &plan, 1, border + 11, border + 11, &v), LIMITER_REFUSED);
+    struct buf saved = BUF_INIT;
+    limiter_save(l, &saved);
+    limiter_free(&l);
+    l = limiter_new(seed);
+    assert_int_equal(limiter_load(l, buf_slice(&saved)), 0);
+    buf_fini(&saved);
+    assert_int_equal(take(l, &plan, 1, border + 12, border + 12, &v), LIMITER_REFUSED);
+    plan.is_closed = true;
+    plan.period_end = STAMP_NEVER;
+    assert_int_equal(take(l, &plan, 1, border + SPAN_DAY, 0, &v), LIMITER_REFUSED);
+    assert_int_equal(v.free_at, STAMP_NEVER);
+    assert_int_equal(v.max, 0);
+    assert_false(v.never_fits);
     limiter_free(&l);
 }
 
@@ -401,8 +493,9 @@ static void memory_of_an_account(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(against_an_oracle),      cmocka_unit_test(the_501st_locks),
-        cmocka_unit_test(half_of_a_message_fits), cmocka_unit_test(bytes_are_trued_up),
+        cmocka_unit_test(against_an_oracle),       cmocka_unit_test(the_501st_locks),
+        cmocka_unit_test(half_of_a_message_fits),  cmocka_unit_test(bytes_are_trued_up),
+        cmocka_unit_test(plans_hold_what_is_sold), cmocka_unit_test(periods_follow_each_other),
         cmocka_unit_test(memory_of_an_account),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

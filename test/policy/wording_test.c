@@ -45,8 +45,12 @@ static const struct row {
     {"account bytes 5MB/1h defer", "sv", 0, 5000001, 0, false, 450,
      "For mycket data per timme/Data rate exceeded, 0B/1h (max 5MB). Hogst 5MB at gangen/At "
      "most 5MB at a time"},
-    {"account bytes 500MB/month suspend", "en", 499999000, 10000, 0, false, 450,
-     "Data rate exceeded, 499.9MB/month (max 500MB). Works again when your next period begins"},
+    {"account bytes 500MB/month suspend", "en", 499999000, 10000, 0, false, 550,
+     "Data rate exceeded, 499.9MB/month (max 500MB). Works again with a new plan"},
+    {"account bytes 90MB/month suspend", "nb", 90000000, 10000, 8 * SPAN_DAY + 10 * SPAN_HOUR,
+     false, 450,
+     "For mye data pr maned/Data rate exceeded, 90MB/month (max 90MB). Virker igjen 2026-12-01 "
+     "00:00:00 CET, om 8 d 10 t/Works again 2026-12-01 00:00:00 CET, in 8 d 10 h"},
     {"account recipients 10/1h reject", "en", 10, 1, SPAN_HOUR, false, 550,
      "Sender rate exceeded, 10/1h (max 10). Works again 2026-11-22 15:00:00 CET, in 1 h"},
     {"message bytes 10MB reject", "en", 0, 10000001, 0, false, 552,
