@@ -97,7 +97,7 @@ enum record_tag {
     /* CARRIED: where the first record was, of which it is a copy (of a copy); one of both */
     TAG_FROM_SMTPD = 56,    /* position in smtpd's journal */
     TAG_FROM_DELIVERY = 57, /* position in delivery's own */
-    /* DIRECTORY */
+    /* DIRECTORY; TAG_BY, too: who made the change */
     TAG_VERSION = 60, /* the directory's version after this change; grows by one */
     TAG_ENTITY = 61,  /* enum directory_entity (model/directory) */
     TAG_REMOVED = 62, /* 1: the entity is gone */
@@ -130,9 +130,9 @@ enum record_tag {
     TAG_BY = 92, /* who gave it */
     /* What limits count. MESSAGE too has TAG_COUNTED_AT when it is not the header's stamp. LOCK
      * has TAG_ID, TAG_VERSION (of the directory that it was made under), TAG_UNTIL, TAG_RULE,
-     * TAG_KEY (whose window), TAG_REASON; its end has TAG_REMOVED besides. REFUSALS are those
-     * of an account and credential in a second: TAG_COUNT, what was attempted in vain (aborted
-     * messages too), and TAG_RULE, the last that refused. */
+     * TAG_KEY (whose window), TAG_USED, TAG_REASON; its end has TAG_REMOVED besides. REFUSALS
+     * are those of an account and credential in a second: TAG_COUNT, what was attempted in vain
+     * (aborted messages too), and TAG_RULE, the last that refused. */
     TAG_COUNTED_AT = 110, /* a stamp of the limits' clock */
     TAG_MESSAGES = 111,
     TAG_RECIPIENTS = 112,
@@ -143,6 +143,8 @@ enum record_tag {
     TAG_USED = 114,    /* with what passed it */
     TAG_MAXIMUM = 115, /* with the credit */
     TAG_PLAN = 116,    /* DIRECTORY: of an account, six u64 (model/directory_codec) */
+    /* MESSAGE: the Subject field's value, unfolded, its first octets (smtpd/message). */
+    TAG_SUBJECT = 120,
 };
 
 enum message_flag {

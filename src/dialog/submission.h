@@ -145,7 +145,8 @@ struct submission_transaction {
     uint64_t id;
     stamp at;
     uint64_t octets;  /* received, dots removed, so far */
-    slice message_id; /* after the header has been read */
+    slice message_id; /* after the header has been read, as is: */
+    slice subject;    /* its beginning, unfolded */
     slice helo;
     slice protocol; /* "ESMTPSA" */
     slice tls;

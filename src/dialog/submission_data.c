@@ -98,6 +98,7 @@ static void end_header(struct submission *s, slice header)
         refuse(s, RANK_LOCAL, local_phrase(s->mended.error), (slice){0});
     } else {
         s->tx.message_id = answer.message_id;
+        s->tx.subject = answer.subject;
         give_body(s, buf_slice(&s->mended));
         buf_fini(&s->header);
     }

@@ -56,6 +56,7 @@ struct survey {
     slice from;
     slice sender;
     slice message_id;
+    slice subject;
 };
 
 /* Names come without the blanks that may stand before the colon: a "From :" is a From. */
@@ -98,6 +99,8 @@ static enum fixup_result survey_header(struct arena *a, slice header, unsigned h
             found->sender = field.value;
         else if (f == FIELD_MESSAGE_ID)
             found->message_id = field.value;
+        else if (f == FIELD_SUBJECT)
+            found->subject = field.value;
         else if (f == FIELD_RECEIVED && ++found->received > hops_max)
             return FIXUP_LOOP;
     }
@@ -187,6 +190,18 @@ static void add_missing(struct arena *a, const struct fixup_request *q,
     *message_id = arena_dup(a, slice_trim(value));
 }
 
+/* Its beginning; a character is whole or not there. */
+static slice subject_of(struct arena *a, slice value)
+{
+    slice text = header_unfold(a, slice_to(value, 2 * SUBMISSION_SUBJECT_MAX));
+    size_t len = slice_to(text, SUBMISSION_SUBJECT_MAX).len;
+    while (len < text.len && len > 0 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
+        len--;
+    while (len > 0 && text.ptr[len - 1] == '\r') /* it was cut within a fold */
+        len--;
+    return slice_to(text, len);
+}
+
 enum fixup_result submission_fixup(struct arena *a, const struct fixup_request *q, slice header,
                                    struct buf *out, struct fixup_answer *answer)
 {
@@ -204,5 +219,6 @@ enum fixup_result submission_fixup(struct arena *a, const struct fixup_request *
     buf_reserve(out, header.len + 1024);
     add_missing(a, q, &found, out, &answer->message_id);
     copy_kept(header, out);
+    answer->subject = subject_of(a, found.subject);
     return FIXUP_OK;
 }

@@ -21,6 +21,9 @@ enum fixup_result {
     FIXUP_DUPLICATE, /* a field that may stand once (Date, Message-ID, Subject, To …) twice */
 };
 
+/* More of a subject is not kept. */
+enum { SUBMISSION_SUBJECT_MAX = 250 };
+
 struct fixup_request {
     const struct account *account;
     const struct trace_facts *trace;
@@ -29,6 +32,7 @@ struct fixup_request {
 
 struct fixup_answer {
     slice message_id; /* the value that the message now has, in the arena */
+    slice subject;    /* its first SUBMISSION_SUBJECT_MAX octets, unfolded, in the arena */
     slice offender;   /* the address or field that was refused, in the arena */
 };
 

@@ -22,6 +22,7 @@ struct limiting_lock {
     uint64_t id;
     uint64_t version; /* of the directory that it was made under */
     stamp until;      /* STAMP_NEVER: for good */
+    uint64_t used;    /* of the rule's window, with what went beyond */
     struct limit limit;
     char reason[LIMITING_REASON_MAX];
 };

@@ -68,6 +68,7 @@ static void put_fields(const struct limiting_lock *lock, struct buf *fields)
     record_put_u64(fields, TAG_UNTIL, (uint64_t)lock->until);
     record_put(fields, TAG_RULE, buf_slice(&rule));
     record_put_u64(fields, TAG_KEY, lock->limit.entity);
+    record_put_u64(fields, TAG_USED, lock->used);
     record_put(fields, TAG_REASON, slice_of(lock->reason));
 }
 
@@ -82,6 +83,7 @@ static int take_fields(const struct record_header *h, slice fields, struct limit
         .id = record_get_u64(fields, TAG_ID),
         .version = record_get_u64(fields, TAG_VERSION),
         .until = (stamp)record_get_u64(fields, TAG_UNTIL),
+        .used = record_get_u64(fields, TAG_USED),
         .limit.entity = record_get_u64(fields, TAG_KEY),
     };
     if (lock.id == 0 ||
@@ -124,6 +126,7 @@ void limiting_lock_account(struct limiting *l, const struct limiting_charge *c,
         .id = id_next(l->config.ids, env_now(l->config.env)),
         .version = directory_version(l->config.directory),
         .until = lasts > 0 ? now + lasts : STAMP_NEVER,
+        .used = v->used + v->asked,
         .limit = *limit,
     };
     struct buf reason = {

@@ -297,6 +297,7 @@ static void put_fields(struct message *m, const struct message_facts *f)
     put_text(b, TAG_TLS, t->tls);
     put_text(b, TAG_MESSAGE_ID, t->message_id);
     put_text(b, TAG_TOKEN, t->params.token);
+    put_text(b, TAG_SUBJECT, t->subject);
     if (m->has_file) {
         record_put(b, TAG_FILE, slice_of(m->file.file));
         record_put_u64(b, TAG_FILE_LEN, m->file.len);

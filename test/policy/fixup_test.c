@@ -253,9 +253,48 @@ static void test_no_memory(void **state UNUSED)
     arena_fini(&a);
 }
 
+static void the_subject_is_kept_to_its_bound(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *header;
+        size_t repeat; /* of "å" behind the header */
+        const char *subject;
+        size_t len;
+    } subjects[] = {
+        {"none", "From: a@x.test\r\n", 0, "", 0},
+        {"plain", "Subject: Win now\r\n", 0, "Win now", 7},
+        {"folded", "Subject: Win\r\n\tnow \r\n", 0, "Win now", 7},
+        {"encoded words stay", "subject: =?utf-8?q?a?=\r\n", 0, "=?utf-8?q?a?=", 13},
+        {"long, cut between characters", "Subject: x", 200, "x", 249},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(subjects); i++) {
+        struct arena a = ARENA_INIT;
+        struct buf header = BUF_INIT, out = BUF_INIT;
+        struct trace_facts trace = {.by = SLICE("h.test")};
+        struct fixup_request q = {.account = &accounts[ANY], .trace = &trace, .hops_max = 50};
+        struct fixup_answer answer;
+        buf_append(&header, slice_of(subjects[i].header));
+        for (size_t n = 0; n < subjects[i].repeat; n++)
+            buf_append(&header, SLICE("å"));
+        if (subjects[i].repeat > 0)
+            buf_append(&header, SLICE("\r\n"));
+        assert_int_equal(FIXUP_OK, submission_fixup(&a, &q, buf_slice(&header), &out, &answer));
+        if (answer.subject.len != subjects[i].len ||
+            !slice_starts(answer.subject, slice_of(subjects[i].subject)))
+            fail_msg("%s: %zu: %.*s", subjects[i].name, answer.subject.len,
+                     SLICE_ARG(answer.subject));
+        buf_fini(&header);
+        buf_fini(&out);
+        arena_fini(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_subject_is_kept_to_its_bound),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_message_id),
         cmocka_unit_test(test_offender_is_cut),
