@@ -219,7 +219,16 @@ bool api_begin(struct api_request *r)
     int rc = store_begin(r->api->config.store);
     if (rc < 0)
         api_fail(r, rc);
+    else
+        store_set_by(r->api->config.store, api_by(r));
     return rc == 0;
+}
+
+slice api_by(struct api_request *r)
+{
+    if (r->is_tcp)
+        return arena_printf(&r->arena, "token=%llu", (unsigned long long)r->token);
+    return arena_printf(&r->arena, "uid=%lu", (unsigned long)r->uid);
 }
 
 void api_commit(struct api_request *r, unsigned status, json_t *answer)

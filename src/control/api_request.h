@@ -51,6 +51,7 @@ struct api_request {
     struct buf text; /* the body as it arrived */
     enum api_access access;
     uint64_t only_account; /* API_ACCOUNT: whose */
+    uint64_t token;        /* its id, over TCP */
     bool is_tcp;
     uid_t uid;
     stamp now;
@@ -107,6 +108,8 @@ bool api_take_page(struct api_request *r, uint64_t *after, unsigned *limit) MUST
 /* A parameter of the query, unescaped, in the arena; empty when it is not there. */
 slice api_query(struct api_request *r, const char *name) NONNULL(1, 2);
 
+/* Who asks, for records: "uid=0", "token=3". */
+slice api_by(struct api_request *r) NONNULL(1);
 /* A transaction of the store, from the request's view: false with an answer on failure. */
 bool api_begin(struct api_request *r) MUST_USE NONNULL(1);
 /* Commits and answers; on failure `answer` is released and the failure answered. */

@@ -35,6 +35,7 @@ void api_admit_token(struct api_request *r, slice authorization)
                 : token.scope == TOKEN_READ ? API_READ
                                             : API_ACCOUNT;
     r->only_account = token.account;
+    r->token = token.id;
 }
 
 static json_t *token_json(const struct store_token *t)

@@ -189,8 +189,14 @@ int store_begin(struct store *s)
     return rc;
 }
 
+void store_set_by(struct store *s, slice by)
+{
+    s->by = by;
+}
+
 void store_rollback(struct store *s)
 {
+    s->by = (slice){0};
     sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     s->version = s->committed_version;
     store_unlock(s);
@@ -209,6 +215,7 @@ int store_commit(struct store *s, int *published)
     }
     bool has_changed = s->version != s->committed_version;
     s->committed_version = s->version;
+    s->by = (slice){0};
     *published = has_changed ? publish_outbox(s) : 0;
     store_unlock(s);
     return 0;
@@ -222,6 +229,8 @@ uint64_t store_next_version(struct store *s)
 
 int store_outbox_put(struct store *s, uint64_t customer, uint64_t account, uint64_t credential)
 {
+    if (s->by.len > 0)
+        record_put(&s->fields, TAG_BY, s->by);
     if (s->fields.error)
         return s->fields.error;
     int rc = SQL_RUN(s->db, "INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -87,6 +87,8 @@ void store_unlock(struct store *s) NONNULL(1);
 int store_begin(struct store *s) MUST_USE NONNULL(1);
 int store_commit(struct store *s, int *published) MUST_USE NONNULL(1, 2);
 void store_rollback(struct store *s) NONNULL(1);
+/* Who makes the changes of this transaction: their records say so. Borrowed until its end. */
+void store_set_by(struct store *s, slice by) NONNULL(1);
 /* Publishes what is still in the outbox; takes the mutex itself. */
 int store_publish(struct store *s) MUST_USE NONNULL(1);
 

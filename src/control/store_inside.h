@@ -14,6 +14,7 @@ struct store {
     pthread_mutex_t mutex;
     uint64_t version; /* in a transaction: with its changes so far */
     uint64_t committed_version;
+    slice by;          /* who makes the changes of the transaction */
     struct buf fields; /* of the change that is being put into the outbox */
     store_publish_fn *publish;
     void *publish_ctx;
