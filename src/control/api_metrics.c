@@ -75,7 +75,7 @@ static void put_roles(struct buf *out, const struct shared_pages *p)
 
 static void put_ledger(struct buf *out, const struct projector *p)
 {
-    static const char *const journals[] = {"smtpd", "delivery"};
+    static const char *const journals[] = {"smtpd", "delivery", "control"};
     struct projector_numbers n = {.is_stopped = true};
     if (p)
         projector_numbers(p, &n);

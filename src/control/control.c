@@ -20,7 +20,7 @@
 /* delivery reads the control journal from its next step on; until then it holds nothing back.
  */
 static const char *const journal_readers[] = {"snapshot/smtpd/directory",
-                                              "snapshot/delivery/directory"};
+                                              "snapshot/delivery/directory", PROJECTOR_HEAD};
 
 struct control {
     struct role *role;
@@ -84,6 +84,7 @@ static void on_expire(void *ctx)
         .hours = keep->usage_hours,
         .days = keep->usage_days,
         .errors = keep->error_list,
+        .evidence = keep->evidence,
     };
     int removed = ledger_expire(c->ledger, &retention, env_now(c->role->env));
     if (removed < 0)
@@ -109,7 +110,7 @@ static void on_drain(void *ctx)
 static int open_journal(struct control *c)
 {
     struct role *r = c->role;
-    const int wake[] = {r->wake[ROLE_SMTPD], r->wake[ROLE_DELIVERY]};
+    const int wake[] = {r->wake[ROLE_SMTPD], r->wake[ROLE_DELIVERY], r->wake[ROLE_CONTROL]};
     struct journal_recovery recovery;
     struct journal_config config = {
         .env = r->env,
@@ -174,7 +175,8 @@ static void open_ledger(struct control *c)
     struct projector_config config = {
         .env = r->env,
         .watermark = {[ID_SMTPD] = &r->pages->watermark[ROLE_SMTPD],
-                      [ID_DELIVERY] = &r->pages->watermark[ROLE_DELIVERY]},
+                      [ID_DELIVERY] = &r->pages->watermark[ROLE_DELIVERY],
+                      [ID_CONTROL] = &r->pages->watermark[ROLE_CONTROL]},
         .loop = r->loop,
         .wake = r->wake[ROLE_CONTROL],
     };

@@ -21,8 +21,9 @@ static const char settings[] = "PRAGMA journal_mode = WAL;"
                                "PRAGMA mmap_size = 0;";
 
 static const char *const texts[LEDGER_STATEMENTS] = {
-    [PUT_MESSAGE] = "INSERT OR IGNORE INTO messages VALUES"
-                    " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    [PUT_MESSAGE] =
+        "INSERT OR IGNORE INTO messages VALUES"
+        " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     [PUT_RECIPIENT] = "INSERT OR IGNORE INTO recipients (message, number, address)"
                       " VALUES (?1, ?2, ?3)",
     [GET_RECIPIENT] = "SELECT address, attempts, at FROM recipients"
@@ -201,10 +202,13 @@ static int erase_rows(struct ledger *l, slice address, struct ledger_erased *out
         ("DELETE FROM attempts WHERE (message, recipient) IN"
          " (SELECT message, number FROM recipients WHERE address = ?1)"),
         "DELETE FROM recipients WHERE address = ?1",
-        "UPDATE messages SET reverse_path = NULL, message_id = NULL WHERE reverse_path = ?1",
+        "UPDATE messages SET reverse_path = NULL, message_id = NULL, subject = NULL"
+        " WHERE reverse_path = ?1",
         "DELETE FROM errors WHERE address = ?1",
+        "DELETE FROM evidence WHERE value = ?1 COLLATE NOCASE",
     };
-    uint64_t *const counts[] = {NULL, &out->recipients, &out->senders, &out->errors};
+    uint64_t *const counts[] = {NULL, &out->recipients, &out->senders, &out->errors,
+                                &out->evidence};
     for (size_t i = 0; i < COUNT_OF(steps); i++) {
         int rc = SQL_RUN(l->db, steps[i], SQL_T(address));
         if (rc < 0)

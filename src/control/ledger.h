@@ -20,7 +20,7 @@
 
 struct ledger;
 
-enum { LEDGER_JOURNALS = 2 }; /* ID_SMTPD, ID_DELIVERY */
+enum { LEDGER_JOURNALS = 3 }; /* by enum id_writer */
 
 /* One attempt for one recipient. */
 struct ledger_attempt {
@@ -65,6 +65,7 @@ struct ledger_message {
     slice listener;
     slice reverse_path;
     slice message_id;
+    slice subject; /* its beginning, as it was sent */
     uint64_t octets;
     uint64_t recipient_count; /* as accepted; erased ones included */
     const struct ledger_recipient *recipients;
@@ -108,6 +109,7 @@ struct ledger_retention {
     span hours;
     span days;
     span errors;
+    span evidence; /* of a lock, and the lock itself once it has ended */
 };
 /* Removes some of what is too old: how many rows (0: nothing is left to do) or -errno. A
  * message with a recipient in the queue stays. */
@@ -118,8 +120,10 @@ struct ledger_erased {
     uint64_t recipients; /* of messages */
     uint64_t senders;    /* messages that it had sent */
     uint64_t errors;
+    uint64_t evidence; /* of locks */
 };
-/* Removes an address: as recipient with its attempts, as sender, from the error lists. The
+/* Removes an address: as recipient with its attempts, as sender (with Message-ID and subject),
+ * from the error lists and the evidence of locks. The
  * bytes are overwritten and synced. Numbers of use stay. */
 int ledger_erase(struct ledger *l, slice address, struct ledger_erased *out) MUST_USE
     NONNULL(1, 3);

@@ -48,5 +48,15 @@ extern const size_t ledger_step_count;
 
 /* Writes what was gathered. */
 int ledger_flush_uses(struct ledger *l) MUST_USE NONNULL(1);
+/* Evidence, and ended locks, that are older; adds to *removed. In a transaction. */
+int ledger_expire_locks(struct ledger *l, stamp before, int *removed) MUST_USE NONNULL(1, 3);
+/* Gathers the evidence of the locks that have none yet. In a transaction. */
+int ledger_gather(struct ledger *l, stamp now) MUST_USE NONNULL(1);
+/* No message of an earlier time has an id of this or above. */
+static inline uint64_t ledger_first_id(stamp at)
+{
+    static const stamp first = 1577836800 * SPAN_SECOND; /* 2020-01-01, see base/id */
+    return at <= first ? 0 : (uint64_t)((at - first) / SPAN_MS) << 22;
+}
 
 #endif

@@ -1,15 +1,9 @@
-#include "control/ledger_read.h"
-
-#include "control/sql.h"
+#include "control/ledger_read_inside.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 enum { RECIPIENTS_MAX = 1000, TRIES_MAX = 100 };
-
-struct ledger_reader {
-    sqlite3 *db;
-};
 
 int ledger_reader_open(struct ledger_reader **out, const char *path)
 {
@@ -46,8 +40,9 @@ void ledger_reader_close(struct ledger_reader **r)
 
 #define MESSAGE_COLUMNS                                                                      \
     "m.id, m.at, m.customer, m.account, m.credential, m.session, m.login, m.client, m.helo," \
-    " m.protocol, m.tls, m.listener, m.reverse_path, m.message_id, m.octets, m.recipients"
-enum { MESSAGE_COLUMN_COUNT = 16 };
+    " m.protocol, m.tls, m.listener, m.reverse_path, m.message_id, m.octets, m.recipients,"  \
+    " m.subject"
+enum { MESSAGE_COLUMN_COUNT = 17 };
 
 static void take_message(sqlite3_stmt *s, struct arena *a, struct ledger_message *m)
 {
@@ -68,6 +63,7 @@ static void take_message(sqlite3_stmt *s, struct arena *a, struct ledger_message
         .message_id = sql_bytes(s, 13, a),
         .octets = sql_u64(s, 14),
         .recipient_count = sql_u64(s, 15),
+        .subject = sql_bytes(s, 16, a),
     };
 }
 

@@ -92,6 +92,76 @@ const char *const ledger_steps[] = {
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX errors_address ON errors (address);"
     "CREATE INDEX errors_last ON errors (last);",
+
+    /* 2: locks with their evidence; the journal of control, and who is who as it says. */
+    "INSERT INTO positions VALUES (2, 0);"
+    "ALTER TABLE messages ADD COLUMN subject TEXT;" /* its beginning, as it was sent */
+
+    /* As they were last, also when they are gone. */
+    "CREATE TABLE customers ("
+    "  id INTEGER PRIMARY KEY,"
+    "  parent INTEGER NOT NULL," /* 0: none */
+    "  name TEXT NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX customers_parent ON customers (parent);"
+    "CREATE TABLE accounts ("
+    "  id INTEGER PRIMARY KEY,"
+    "  customer INTEGER NOT NULL,"
+    "  login TEXT NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX accounts_customer ON accounts (customer);"
+    "CREATE TABLE credentials ("
+    "  id INTEGER PRIMARY KEY,"
+    "  label TEXT"
+    ") STRICT;"
+
+    "CREATE TABLE locks ("
+    "  id INTEGER PRIMARY KEY,"
+    "  kind INTEGER NOT NULL," /* enum ledger_lock_kind */
+    "  customer INTEGER NOT NULL,"
+    "  account INTEGER NOT NULL," /* 0: all of the customer's */
+    "  name TEXT NOT NULL,"       /* login, or the customer's name, at that time */
+    "  since INTEGER NOT NULL,"
+    "  until INTEGER,"            /* NULL: for good */
+    "  version INTEGER NOT NULL," /* of the directory, when it was made */
+    "  rule TEXT,"
+    "  used INTEGER NOT NULL,"
+    "  reason TEXT,"
+    "  made_by TEXT,"
+    "  ended INTEGER,"
+    "  end_kind INTEGER NOT NULL DEFAULT 0," /* enum ledger_lock_end */
+    "  ended_by TEXT,"
+    "  gathered INTEGER,"                    /* the evidence; NULL: not yet */
+    "  looked_from INTEGER,"                 /* messages since then are in it */
+    "  messages INTEGER NOT NULL DEFAULT 0," /* of the time that was looked at */
+    "  recipients INTEGER NOT NULL DEFAULT 0,"
+    "  delivered INTEGER NOT NULL DEFAULT 0,"
+    "  failed INTEGER NOT NULL DEFAULT 0"
+    ") STRICT;"
+    "CREATE INDEX locks_account ON locks (account, id);"
+    "CREATE INDEX locks_customer ON locks (customer, id);"
+    "CREATE INDEX locks_open ON locks (until) WHERE ended IS NULL;"
+    "CREATE INDEX locks_bare ON locks (id) WHERE gathered IS NULL;"
+
+    "CREATE TABLE evidence ("
+    "  lock INTEGER NOT NULL,"
+    "  kind INTEGER NOT NULL," /* enum ledger_evidence_kind */
+    "  value TEXT NOT NULL,"
+    "  count INTEGER NOT NULL,"
+    "  first INTEGER NOT NULL,"
+    "  last INTEGER NOT NULL,"
+    "  PRIMARY KEY (lock, kind, value)"
+    ") STRICT, WITHOUT ROWID;"
+
+    /* Locks by rule that were made under older versions of the directory were lifted by it. */
+    "CREATE TABLE unlocks ("
+    "  is_customer INTEGER NOT NULL,"
+    "  owner INTEGER NOT NULL,"
+    "  version INTEGER NOT NULL,"
+    "  at INTEGER NOT NULL,"
+    "  by TEXT,"
+    "  PRIMARY KEY (is_customer, owner, version)"
+    ") STRICT, WITHOUT ROWID;",
 };
 
 const size_t ledger_step_count = COUNT_OF(ledger_steps);

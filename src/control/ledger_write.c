@@ -118,6 +118,7 @@ int ledger_put_message(struct ledger *l, const struct ledger_message *m, bool is
     bind_text(s, 14, m->message_id);
     bind_number(s, 15, m->octets);
     bind_number(s, 16, m->recipient_count);
+    bind_text(s, 17, m->subject);
     int rc = run(s);
     if (rc < 0 || sqlite3_changes64(l->db) == 0)
         return rc;
@@ -247,10 +248,9 @@ static int expire_messages(struct ledger *l, stamp before, int *removed)
         "DELETE FROM recipients WHERE message IN (SELECT id FROM temp.old)",
     };
     /* Ids begin with their time: all older messages are before this one. */
-    static const stamp first = 1577836800 * SPAN_SECOND; /* 2020-01-01, see base/id */
-    if (before <= first)
+    uint64_t id = ledger_first_id(before + SPAN_MS);
+    if (id == 0)
         return 0;
-    uint64_t id = (uint64_t)((before - first) / SPAN_MS + 1) << 22;
     int rc = 0;
     for (size_t i = 0; i < COUNT_OF(steps) && rc == 0; i++)
         rc = i == 2 ? SQL_RUN(l->db, steps[i], SQL_I(id), SQL_I(before))
@@ -294,6 +294,8 @@ int ledger_expire(struct ledger *l, const struct ledger_retention *r, stamp now)
         rc = expire_usage(l, 86400, now - r->days, &removed);
     if (rc == 0 && r->errors)
         rc = expire_errors(l, now - r->errors, &removed);
+    if (rc == 0 && r->evidence)
+        rc = ledger_expire_locks(l, now - r->evidence, &removed);
     if (rc < 0) {
         ledger_rollback(l);
         return rc;

@@ -1,4 +1,4 @@
-#include "control/projection.h"
+#include "control/projection_inside.h"
 
 #include <errno.h>
 
@@ -24,6 +24,7 @@ static bool take_text(struct ledger_message *m, const struct record_field *f)
                       : f->tag == TAG_LOGIN      ? &m->login
                       : f->tag == TAG_TLS        ? &m->tls
                       : f->tag == TAG_MESSAGE_ID ? &m->message_id
+                      : f->tag == TAG_SUBJECT    ? &m->subject
                                                  : NULL;
     if (to)
         *to = f->value;
@@ -157,11 +158,13 @@ int projection_put(struct ledger *l, const struct journal_record *record, struct
         return put_message(l, record, a);
     case RECORD_OUTCOME:
         return put_outcome(l, record);
+    case RECORD_DIRECTORY:
+        return projection_put_directory(l, record);
+    case RECORD_LOCK:
+        return projection_put_lock(l, record);
     case RECORD_REFUSALS:
     case RECORD_SIGN_IN:
-    case RECORD_LOCK:
     case RECORD_DSN:
-    case RECORD_DIRECTORY:
     case RECORD_COMMAND:
         return 0;
     default:

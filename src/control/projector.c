@@ -1,6 +1,7 @@
 #include "control/projector.h"
 
 #include "base/log.h"
+#include "control/ledger_locks.h"
 #include "control/projection.h"
 #include "journal/reader.h"
 #include "journal/snapshot.h"
@@ -18,7 +19,10 @@ static const span SAVE_EVERY = 5 * SPAN_SECOND;
 static const char *const journals[LEDGER_JOURNALS] = {
     [ID_SMTPD] = "journal/smtpd",
     [ID_DELIVERY] = "journal/delivery",
+    [ID_CONTROL] = "journal/control",
 };
+/* Causes before effects. */
+static const enum id_writer order[LEDGER_JOURNALS] = {ID_CONTROL, ID_SMTPD, ID_DELIVERY};
 
 struct projector {
     struct projector_config config;
@@ -106,7 +110,8 @@ static int read_journal(struct projector *p, int j, unsigned *left, span started
 /* A journal that ends before the position is another one, too. 0: its writer recovers it. */
 static void begin_round(struct projector *p)
 {
-    for (int j = LEDGER_JOURNALS; j-- > 0;) {
+    for (int i = LEDGER_JOURNALS; i-- > 0;) {
+        enum id_writer j = order[i];
         p->end[j] = durable(p, j);
         if (p->end[j] == 0 || p->position[j] <= p->end[j])
             continue;
@@ -141,9 +146,11 @@ static int run_batch(struct projector *p)
     int rc = ledger_begin(p->config.ledger);
     if (rc < 0)
         return rc;
-    int more = read_journal(p, ID_SMTPD, &left, started);
+    int more = 0;
+    for (int i = 0; i < LEDGER_JOURNALS && more == 0; i++)
+        more = read_journal(p, (int)order[i], &left, started);
     if (more == 0)
-        more = read_journal(p, ID_DELIVERY, &left, started);
+        more = ledger_settle_locks(p->config.ledger, env_now(p->config.env));
     rc = more < 0 ? more : ledger_put_positions(p->config.ledger, p->position);
     if (rc < 0) {
         ledger_rollback(p->config.ledger);
@@ -177,8 +184,10 @@ int projector_step(struct projector *p)
 
 static bool is_saved(const struct projector *p)
 {
-    return p->has_saved && p->saved[ID_SMTPD] == p->committed[ID_SMTPD] &&
-           p->saved[ID_DELIVERY] == p->committed[ID_DELIVERY];
+    for (int j = 0; j < LEDGER_JOURNALS; j++)
+        if (p->saved[j] != p->committed[j])
+            return false;
+    return p->has_saved;
 }
 
 int projector_save(struct projector *p)

@@ -1,12 +1,13 @@
-/* projector: follows the journals of smtpd and of delivery and makes the ledger of them.
+/* projector: follows the three journals and makes the ledger of them.
  *
  * A step reads a bounded number of records for a bounded time and commits them with the
  * positions behind them, so that after any end it goes on where it was. It never holds up the
  * writers: they do not wait for it, and it rests as long as it worked. Segments that it still
  * has to read are kept by the head file PROJECTOR_HEAD, a snapshot without contents, which is
- * written after the rows were synced. An outcome is read after the message that it is of: a
- * round first notes both watermarks, delivery's before smtpd's, then reads smtpd's journal up
- * to its mark, then delivery's. */
+ * written after the rows were synced. An effect is read after its cause (an outcome after the
+ * message that it is of, the end of a lock after the unlock): a round first notes the
+ * watermarks, delivery's before smtpd's before control's, then reads each journal up to its
+ * mark, in the opposite order. At its end the evidence of new locks is gathered. */
 #ifndef CONTROL_PROJECTOR_H
 #define CONTROL_PROJECTOR_H
 

@@ -29,7 +29,7 @@ struct fixture {
     char path[256];
 };
 
-static const char *const dirs[] = {"journal/smtpd", "journal/delivery"};
+static const char *const dirs[] = {"journal/smtpd", "journal/delivery", "journal/control"};
 static const char *const heads[] = {PROJECTOR_HEAD};
 
 static void open_writer(struct fixture *f, int j)
@@ -51,7 +51,7 @@ static void open_projector(struct fixture *f)
 {
     struct projector_config config = {
         .env = &f->env.env,
-        .watermark = {&f->watermark[0], &f->watermark[1]},
+        .watermark = {&f->watermark[0], &f->watermark[1], &f->watermark[2]},
         .wake = -1,
     };
     assert_int_equal(0, ledger_open(&f->ledger, f->path));
@@ -79,6 +79,7 @@ static int setup(void **state)
     scratch_path(&f->scratch, "ledger.db", f->path);
     open_writer(f, ID_SMTPD);
     open_writer(f, ID_DELIVERY);
+    open_writer(f, ID_CONTROL);
     open_projector(f);
     *state = f;
     return 0;
