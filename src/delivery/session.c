@@ -217,7 +217,8 @@ static void flush(struct session *s)
     struct buf *out = relay_out(s->relay);
     if (out->len == 0)
         return;
-    if (s->stream && !stream_write(s->stream, buf_slice(out)))
+    /* What is broken takes no more of the body: its end will be told. */
+    if (s->stream && (!stream_write(s->stream, buf_slice(out)) || stream_is_broken(s->stream)))
         s->is_blocked = true;
     if (!s->has_signed_on) /* it may have held the password */
         secret_wipe(out->ptr, out->len);
@@ -295,16 +296,19 @@ static span timeout_of(const struct session *s, enum relay_stage stage)
     }
 }
 
-/* A deadline runs from when a stage begins, or from the last line or piece that got through. */
+/* A deadline runs from when a stage begins, or from the last reply or piece that got through. A
+ * line is none: whoever says "250-" every few minutes would keep us for hours. */
 static void set_deadline(struct session *s)
 {
     enum relay_stage stage = relay_waits(s->relay);
+    uint64_t replies = relay_replies(s->relay);
     if (!list_is_empty(&s->idle))
         return;
-    if (stage == s->stage && !s->has_news && heap_has(&s->timer.node))
+    if (stage == s->stage && !s->has_news && replies == s->replies && heap_has(&s->timer.node))
         return;
     s->stage = stage;
     s->has_news = false;
+    s->replies = replies;
     timer_set(&s->timer, timeout_of(s, stage));
 }
 
@@ -329,8 +333,6 @@ static void step(struct session *s)
 static size_t on_data(void *ctx, slice bytes)
 {
     struct session *s = ctx;
-    if (memchr(bytes.ptr, '\n', bytes.len))
-        s->has_news = true;
     relay_input(s->relay, bytes);
     leave_idle(s); /* whatever it says, it ends the idleness */
     step(s);

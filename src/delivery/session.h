@@ -22,10 +22,11 @@ struct session {
     struct relay_config config;
     struct timer timer;
     enum relay_stage stage; /* whose deadline runs */
+    uint64_t replies;       /* had when it began */
     bool has_signed_on;
     bool is_streaming; /* the body */
     bool is_blocked;   /* until on_drain */
-    bool has_news;     /* a line came: the deadline begins anew */
+    bool has_news;     /* a piece got through: the deadline begins anew */
     bool is_quitting;
     unsigned address; /* index of it */
     unsigned round;   /* the site's, when it was opened */

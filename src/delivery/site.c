@@ -329,6 +329,7 @@ void site_failed(struct site *s, const struct site_failure *f)
         log_warning("tls-failed", LOG_S("remote", f->remote), LOG_S("reply", f->text),
                     LOG_C("effect", "plain text for a while"));
         s->plain_until = loop_time(s->courier->loop) + PLAIN;
+        target_again(&s->target);
         return;
     }
     if (s->is_closing || s->courier->is_draining || f->round != s->round)

@@ -33,7 +33,7 @@ static void renew(struct target *t, size_t count)
     t->addresses = xcalloc(count, sizeof(*t->addresses));
     t->count = (unsigned)count;
     t->cursor = 0;
-    t->looked_up = loop_time(t->loop);
+    t->fresh_at = loop_time(t->loop);
 }
 
 void target_init_host(struct target *t, struct loop *loop, struct jobs *jobs, const char *host)
@@ -186,7 +186,7 @@ static void look_up_domain(struct target *t)
 
 static bool is_fresh(const struct target *t)
 {
-    return t->is_literal || loop_time(t->loop) - t->looked_up < TARGET_KEEP;
+    return t->is_literal || loop_time(t->loop) - t->fresh_at < TARGET_KEEP;
 }
 
 const struct target_address *target_address(struct target *t, unsigned *index)
@@ -210,11 +210,17 @@ bool target_has_next(const struct target *t, unsigned index)
     return index + 1 < t->count;
 }
 
+void target_again(struct target *t)
+{
+    t->fresh_at = loop_time(t->loop);
+}
+
 bool target_next(struct target *t, unsigned index)
 {
     if (target_has_next(t, index)) {
         if (t->cursor <= index)
             t->cursor = index + 1;
+        t->fresh_at = loop_time(t->loop);
         return true;
     }
     t->cursor = 0;

@@ -35,7 +35,8 @@ struct target {
     unsigned count;
     unsigned cursor; /* the address to try; those before it have failed */
     bool is_literal;
-    span looked_up;               /* loop time */
+    span fresh_at; /* loop time: looked up, or moved on to the next one: a host that is silent
+                    * for minutes must not have us begin with it again */
     struct target_lookup *lookup; /* of a host, under way */
     /* of a domain: */
     struct resolver *resolver;
@@ -63,6 +64,8 @@ const struct target_address *target_address(struct target *t, unsigned *index) N
 /* That one has failed: is there another one to try? If not, it begins anew, with a new lookup.
  */
 bool target_next(struct target *t, unsigned index) NONNULL(1);
+/* The same one is tried again, in another way. */
+void target_again(struct target *t) NONNULL(1);
 /* Would there be another one? */
 bool target_has_next(const struct target *t, unsigned index) NONNULL(1);
 

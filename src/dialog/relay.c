@@ -57,6 +57,11 @@ const struct ehlo *relay_peer(const struct relay *r)
     return &r->peer;
 }
 
+uint64_t relay_replies(const struct relay *r)
+{
+    return r->replies;
+}
+
 enum relay_stage relay_waits(const struct relay *r)
 {
     if (r->state == AT_ENVELOPE)
@@ -248,8 +253,10 @@ static enum reply_result read_reply(struct relay *r)
     }
     if (r->reply_octets > REPLY_OCTETS_MAX)
         return REPLY_BAD;
-    if (result == REPLY_DONE)
-        r->reply_octets = 0;
+    if (result != REPLY_DONE)
+        return result;
+    r->reply_octets = 0;
+    r->replies++;
     return result;
 }
 

@@ -129,6 +129,8 @@ void relay_failed(struct relay *r, enum relay_fault fault) NONNULL(1);
 /* Which deadline runs (RFC 5321 section 4.5.3.2). STAGE_LOCAL: none of the peer's, the owner's
  * own for an idle connection. After relay_quit: STAGE_CONNECT. */
 enum relay_stage relay_waits(const struct relay *r) NONNULL(1);
+/* Replies read to their end so far: the progress for which a deadline begins anew. */
+uint64_t relay_replies(const struct relay *r) NONNULL(1);
 const struct ehlo *relay_peer(const struct relay *r) NONNULL(1);
 /* When the connection ended before the first READY: why, for the site; *reply (code 0 when
  * there was a fault, see relay_site_fault) is valid as long as the machine. NEXT_PLAIN:

@@ -51,6 +51,7 @@ struct relay {
     struct buf in; /* what relay_input gave, from in_at on not yet read */
     size_t in_at;
     size_t reply_octets; /* of the reply that is being read */
+    uint64_t replies;
     unsigned ehlo_lines;
     struct reply_parser parser;
     struct reply reply; /* the last one; its text is the parser's */

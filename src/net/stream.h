@@ -48,6 +48,8 @@ void stream_pause(struct stream *s) NONNULL(1);
 bool stream_write(struct stream *s, slice bytes) NONNULL(1);
 bool stream_writev(struct stream *s, const struct iovec *iov, int count) NONNULL(1, 2);
 size_t stream_backlog(const struct stream *s) NONNULL(1);
+/* The connection has broken, and on_end will tell or has told: what is written goes nowhere. */
+bool stream_is_broken(const struct stream *s) NONNULL(1);
 
 /* TLS from here on; host: name to verify (client), SNI; NULL for servers. Kept input must be
  * empty (server: bytes behind STARTTLS were refused before), or it fails. on_tls tells; until

@@ -31,7 +31,7 @@ static int skip(struct iovec *iov, int count, size_t n)
 
 void stream_sendv(struct stream *s, struct iovec *iov, int count)
 {
-    if (s->is_ended && s->end_error)
+    if (stream_is_broken(s))
         return;
     if (s->is_connecting || s->backlog.len > 0) {
         queue(s, iov, count);
@@ -118,7 +118,7 @@ static void write_tls(struct stream *s, const struct iovec *iov, int count)
 
 bool stream_writev(struct stream *s, const struct iovec *iov, int count)
 {
-    if (s->is_ended && s->end_error)
+    if (stream_is_broken(s))
         return true; /* on_end tells */
     if (s->tls) {
         if (!s->is_handshaking && !s->tls_failed)
@@ -146,6 +146,11 @@ bool stream_write(struct stream *s, slice bytes)
 size_t stream_backlog(const struct stream *s)
 {
     return s->backlog.len - s->backlog_at;
+}
+
+bool stream_is_broken(const struct stream *s)
+{
+    return s->is_ended && s->end_error;
 }
 
 void stream_fail_tls(struct stream *s, const char *reason)
