@@ -43,6 +43,8 @@ struct env_ops {
     int (*free_space)(struct env *e, uint64_t *bytes, uint64_t *inodes);
     stamp (*now)(struct env *e);    /* CLOCK_REALTIME */
     span (*elapsed)(struct env *e); /* CLOCK_BOOTTIME: never steps, within one boot */
+    /* Names the boot of the machine within which `elapsed` goes on; 0: unknown. */
+    uint64_t (*boot)(struct env *e);
     void (*random)(struct env *e, void *out, size_t len);
 };
 
@@ -55,6 +57,7 @@ struct env {
 struct env_real {
     struct env env;
     int root_fd;
+    uint64_t boot;
 };
 void env_real_init(struct env_real *e, int root_fd) NONNULL(1);
 
@@ -65,6 +68,7 @@ struct env_test {
     struct env *disk;
     stamp now;
     span elapsed;
+    uint64_t boot;
     uint64_t seed;
 };
 void env_test_init(struct env_test *e, struct env *disk, stamp now) NONNULL(1);
@@ -128,6 +132,10 @@ static inline stamp env_now(struct env *e)
 static inline span env_elapsed(struct env *e)
 {
     return e->ops->elapsed(e);
+}
+static inline uint64_t env_boot(struct env *e)
+{
+    return e->ops->boot(e);
 }
 static inline void env_random(struct env *e, void *out, size_t len)
 {

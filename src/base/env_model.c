@@ -478,6 +478,13 @@ static void model_random(struct env *e, void *out, size_t len)
     pthread_mutex_unlock(&m->mutex);
 }
 
+/* Every crash may have been that of the machine. */
+static uint64_t model_boot(struct env *e)
+{
+    (void)e;
+    return 0;
+}
+
 static const struct env_ops model_ops = {
     .open = model_open,
     .close = model_close,
@@ -493,6 +500,7 @@ static const struct env_ops model_ops = {
     .free_space = model_free_space,
     .now = model_now,
     .elapsed = model_now,
+    .boot = model_boot,
     .random = model_random,
 };
 

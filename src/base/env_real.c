@@ -156,6 +156,26 @@ static span real_elapsed(struct env *e)
     return read_clock(CLOCK_BOOTTIME);
 }
 
+/* The first half of the kernel's id of this boot, a UUID: "65c08e4b-19e7-4d9a-…". */
+static uint64_t read_boot(void)
+{
+    char text[20] = "";
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    unsigned first, second, third;
+    if (n != sizeof(text) - 1 || sscanf(text, "%8x-%4x-%4x", &first, &second, &third) != 3)
+        return 0;
+    return (uint64_t)first << 32 | second << 16 | third;
+}
+
+static uint64_t real_boot(struct env *e)
+{
+    return CONTAINER_OF(e, struct env_real, env)->boot;
+}
+
 static void real_random(struct env *e, void *out, size_t len)
 {
     (void)e;
@@ -183,6 +203,7 @@ static const struct env_ops real_ops = {
     .free_space = real_free_space,
     .now = real_now,
     .elapsed = real_elapsed,
+    .boot = real_boot,
     .random = real_random,
 };
 
@@ -190,4 +211,5 @@ void env_real_init(struct env_real *e, int root_fd)
 {
     e->env.ops = &real_ops;
     e->root_fd = root_fd;
+    e->boot = read_boot();
 }

@@ -83,6 +83,11 @@ static span test_elapsed(struct env *e)
     return test_of(e)->elapsed;
 }
 
+static uint64_t test_boot(struct env *e)
+{
+    return test_of(e)->boot;
+}
+
 /* splitmix64: any fixed sequence will do. */
 static void test_random(struct env *e, void *out, size_t len)
 {
@@ -111,12 +116,14 @@ static const struct env_ops test_ops = {
     .free_space = test_free_space,
     .now = test_now,
     .elapsed = test_elapsed,
+    .boot = test_boot,
     .random = test_random,
 };
 
 void env_test_init(struct env_test *e, struct env *disk, stamp now)
 {
-    *e = (struct env_test){.env = {&test_ops}, .disk = disk, .now = now, .elapsed = 1};
+    *e = (struct env_test){
+        .env = {&test_ops}, .disk = disk, .now = now, .elapsed = 1, .boot = 1};
 }
 
 void env_test_advance(struct env_test *e, span by)

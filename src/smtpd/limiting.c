@@ -8,16 +8,6 @@
 /* Charged at least, per recipient. */
 enum { LEAST_BYTES = 10000 };
 
-stamp limiting_now(const struct limiting *l)
-{
-    return l->base + env_elapsed(l->config.env) - l->started;
-}
-
-span limiting_wall(const struct limiting *l, stamp now)
-{
-    return env_now(l->config.env) - now;
-}
-
 struct limiting *limiting_new(const struct limiting_config *c)
 {
     struct limiting *l = xcalloc(1, sizeof(*l));

@@ -11,8 +11,8 @@
  * made under (account.unlocked); its end is a record too, and empties the window of its rule,
  * or the next message would lock again. Reading the journal again therefore never locks again.
  *
- * Thread-safe. Time is a clock that does not step within a run, and begins where the last run
- * was, or at the clock on the wall when that is later. */
+ * Thread-safe. Time is a clock that does not step as long as the machine runs; after a boot it
+ * begins where it was, or at the clock on the wall when that is later. */
 #ifndef SMTPD_LIMITING_H
 #define SMTPD_LIMITING_H
 

@@ -1,6 +1,7 @@
 /* limiting_internal: what the files of limiting share. Nobody else's.
  *
  *   limiting.c          reserving, appending, settling
+ *   limiting_clock.c    the clock that counts
  *   limiting_limits.c   whose limits apply, and their periods
  *   limiting_locks.c    locks by rule: their records, their ends
  *   limiting_notices.c  notices about rules that were passed
@@ -64,6 +65,8 @@ struct limiting {
     int saved;
 };
 
+/* Starts the clock, not behind `base`, the last stamp that was counted. */
+void limiting_clock_begin(struct limiting *l) NONNULL(1);
 /* The clock of the limits, and how far the clock on the wall is ahead of it. */
 stamp limiting_now(const struct limiting *l) NONNULL(1);
 span limiting_wall(const struct limiting *l, stamp now) NONNULL(1);

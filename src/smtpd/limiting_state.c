@@ -156,10 +156,7 @@ void limiting_restore(struct limiting *l)
 {
     load_snapshot(l);
     read_journal(l);
-    stamp wall = env_now(l->config.env);
-    if (wall > l->base)
-        l->base = wall;
-    l->started = env_elapsed(l->config.env);
+    limiting_clock_begin(l);
 }
 
 /* ---- what is saved ---- */
