@@ -10,7 +10,7 @@
 enum { TRACE_USUAL = 5, TRACE_MOST = 50 };
 #define ASK_TIMEOUT (2 * SPAN_SECOND)
 
-static bool open_reader(struct api_request *r, struct ledger_reader **out)
+bool api_open_ledger(struct api_request *r, struct ledger_reader **out)
 {
     const struct api_config *c = &r->api->config;
     if (!c->ledger) {
@@ -192,7 +192,7 @@ void api_trace(struct api_request *r)
         return;
     }
     if (!take_account(r, &account) || !take_limit(r, TRACE_USUAL, TRACE_MOST, &limit) ||
-        !open_reader(r, &reader))
+        !api_open_ledger(r, &reader))
         return;
     int count = ledger_find(reader, q, account, limit, &r->arena, &found);
     ledger_reader_close(&reader);
@@ -225,7 +225,7 @@ void api_messages_list(struct api_request *r)
         return;
     }
     if (!take_account(r, &account) || !take_since(r, 0, &since) ||
-        !take_limit(r, API_PAGE, API_PAGE_MAX, &limit) || !open_reader(r, &reader))
+        !take_limit(r, API_PAGE, API_PAGE_MAX, &limit) || !api_open_ledger(r, &reader))
         return;
     int count = ledger_list(reader, account, since, before, limit, &r->arena, &lines);
     ledger_reader_close(&reader);
@@ -274,7 +274,7 @@ void api_usage(struct api_request *r)
     }
     if (!api_find_account(r, r->args[0], &account) ||
         !take_since(r, periods[p].usual, &since) ||
-        !take_limit(r, API_PAGE_MAX, API_PAGE_MAX, &limit) || !open_reader(r, &reader))
+        !take_limit(r, API_PAGE_MAX, API_PAGE_MAX, &limit) || !api_open_ledger(r, &reader))
         return;
     since -= since % ((span)periods[p].seconds * SPAN_SECOND);
     int count =
@@ -314,7 +314,7 @@ void api_errors(struct api_request *r)
     uint64_t account;
     unsigned limit;
     if (!api_find_account(r, r->args[0], &account) ||
-        !take_limit(r, API_PAGE, API_PAGE_MAX, &limit) || !open_reader(r, &reader))
+        !take_limit(r, API_PAGE, API_PAGE_MAX, &limit) || !api_open_ledger(r, &reader))
         return;
     int count =
         ledger_errors(reader, account, api_query(r, "after"), limit, &r->arena, &errors);
@@ -356,7 +356,8 @@ void api_erase(struct api_request *r)
         api_fail(r, rc);
     else
         api_answer(r, 200,
-                   json_pack("{s:I, s:I, s:I}", "recipients", (json_int_t)erased.recipients,
-                             "senders", (json_int_t)erased.senders, "errors",
-                             (json_int_t)erased.errors));
+                   json_pack("{s:I, s:I, s:I, s:I}", "recipients",
+                             (json_int_t)erased.recipients, "senders",
+                             (json_int_t)erased.senders, "errors", (json_int_t)erased.errors,
+                             "evidence", (json_int_t)erased.evidence));
 }

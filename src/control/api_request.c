@@ -174,6 +174,19 @@ slice api_query(struct api_request *r, const char *name)
     return value ? unescape(&r->arena, slice_of(value), true) : (slice){0};
 }
 
+bool api_find_customer(struct api_request *r, slice name, uint64_t *id)
+{
+    store_lock(r->api->config.store);
+    int rc = store_customer_find(r->api->config.store, name, id);
+    store_unlock(r->api->config.store);
+    if (rc == -ENOENT)
+        api_error(r, 404, "no-such-customer", "Customers are listed by: utpost customer list",
+                  "There is no customer \"%.*s\".", SLICE_ARG(slice_to(name, 255)));
+    else if (rc < 0)
+        api_fail(r, rc);
+    return rc == 0;
+}
+
 bool api_find_account(struct api_request *r, slice login, uint64_t *id)
 {
     uint64_t found = 0;
@@ -339,6 +352,8 @@ const struct api_route api_routes[] = {
     {"POST", "/v1/customers/*/rules", api_customer_rule_add},
     {"DELETE", "/v1/customers/*/rules/*", api_customer_rule_remove},
     {"POST", "/v1/customers/*/preset", api_customer_preset},
+    {"GET", "/v1/locks", api_locks_list},
+    {"GET", "/v1/locks/*", api_lock_show},
     {"GET", "/v1/queue", api_queue_list},
     {"GET", "/v1/queue/*", api_queue_show},
     {"GET", "/v1/messages", api_messages_list},

@@ -135,6 +135,7 @@ api_handler api_account_rules, api_account_rule_add, api_account_rule_remove,
     api_account_preset, api_account_quota;
 api_handler api_customer_rules, api_customer_rule_add, api_customer_rule_remove,
     api_customer_preset;
+api_handler api_locks_list, api_lock_show;
 api_handler api_queue_list, api_queue_show, api_status, api_config_show;
 api_handler api_tokens_list, api_tokens_add, api_token_remove, api_openapi, api_metrics;
 api_handler api_trace, api_messages_list, api_usage, api_errors, api_erase;
@@ -145,6 +146,10 @@ json_t *api_ask(struct api_request *r, const char *role, json_t *question, span 
                 int *rc) NONNULL(1, 2, 5);
 /* The account of that login, or of that id. False, with an answer, when there is none. */
 bool api_find_account(struct api_request *r, slice login, uint64_t *id) MUST_USE NONNULL(1, 3);
+bool api_find_customer(struct api_request *r, slice name, uint64_t *id) MUST_USE NONNULL(1, 3);
+/* False, with an answer, when there is no ledger. */
+struct ledger_reader;
+bool api_open_ledger(struct api_request *r, struct ledger_reader **out) MUST_USE NONNULL(1, 2);
 /* A text of others as JSON: what is not UTF-8 in it becomes '?'. null when empty. */
 json_t *api_foreign(slice s);
 

@@ -1,70 +1,15 @@
 #include "control/story.h"
 
-#include "base/utf8.h"
+#include "control/story_parts.h"
 
 #include <stdio.h>
 
-enum { TEXT_MAX = 400, TRIES_SHOWN = 8 };
-
-/* Without bytes that a terminal would obey; lines become one. */
-static void put(struct buf *out, slice text)
-{
-    slice rest = slice_to(text, TEXT_MAX);
-    while (rest.len > 0) {
-        size_t n = utf8_sequence(rest);
-        unsigned char c = (unsigned char)rest.ptr[0];
-        bool is_c1 = n == 2 && c == 0xc2 && (unsigned char)rest.ptr[1] < 0xa0;
-        if (n == 0 || is_c1 || ((c < 0x20 || c == 0x7f) && c != '\n' && c != '\r'))
-            buf_byte(out, '?');
-        else if (c == '\n' || c == '\r')
-            buf_byte(out, ' ');
-        else
-            buf_append(out, slice_to(rest, n));
-        rest = slice_from(rest, n ? n : 1);
-    }
-    if (text.len > TEXT_MAX)
-        buf_append(out, SLICE("…"));
-}
-
-static void put_text(struct buf *out, const char *text)
-{
-    buf_append(out, slice_of(text));
-}
-
-/* "2026-11-22 01:02:03" */
-static void put_time(struct buf *out, stamp at)
-{
-    char text[STAMP_TEXT_MAX];
-    stamp_format(at, text);
-    text[10] = ' ';
-    text[19] = '\0';
-    put_text(out, text);
-}
-
-static void put_count(struct buf *out, uint64_t n, const char *one, const char *many)
-{
-    buf_printf(out, "%llu %s", (unsigned long long)n, n == 1 ? one : many);
-}
-
-/* "in 5 minutes" */
-static void put_span(struct buf *out, span length)
-{
-    if (length < 2 * SPAN_MINUTE)
-        put_count(out, (uint64_t)((length + SPAN_SECOND - 1) / SPAN_SECOND), "second",
-                  "seconds");
-    else if (length < 2 * SPAN_HOUR)
-        put_count(out, (uint64_t)((length + SPAN_MINUTE / 2) / SPAN_MINUTE), "minute",
-                  "minutes");
-    else if (length < 2 * SPAN_DAY)
-        put_count(out, (uint64_t)((length + SPAN_HOUR / 2) / SPAN_HOUR), "hour", "hours");
-    else
-        put_count(out, (uint64_t)((length + SPAN_DAY / 2) / SPAN_DAY), "day", "days");
-}
+enum { TRIES_SHOWN = 8 };
 
 static void put_size(struct buf *out, uint64_t octets)
 {
     if (octets < 10 * 1024)
-        put_count(out, octets, "octet", "octets");
+        story_count(out, octets, "octet", "octets");
     else if (octets < 10 * 1024 * 1024)
         buf_printf(out, "%llu KiB", (unsigned long long)(octets / 1024));
     else
@@ -77,9 +22,9 @@ static void put_pair(struct buf *out, const char *name, slice value, const char 
 {
     buf_printf(out, "  %-11s ", name);
     if (value.len > 0)
-        put(out, value);
+        story_put(out, value);
     else
-        put_text(out, otherwise);
+        story_text(out, otherwise);
     buf_byte(out, '\n');
 }
 
@@ -87,23 +32,23 @@ static void put_client(struct buf *out, const struct ledger_message *m)
 {
     buf_printf(out, "  %-11s ", "Came from");
     if (slice_starts(m->client, SLICE("uid="))) {
-        put_text(out, "a program on this machine, user ");
-        put(out, slice_from(m->client, 4));
+        story_text(out, "a program on this machine, user ");
+        story_put(out, slice_from(m->client, 4));
     } else if (m->client.len > 0) {
-        put(out, m->client);
+        story_put(out, m->client);
     } else {
-        put_text(out, "not known");
+        story_text(out, "not known");
     }
     if (m->helo.len > 0) {
-        put_text(out, ", which called itself ");
-        put(out, m->helo);
+        story_text(out, ", which called itself ");
+        story_put(out, m->helo);
     }
     if (m->tls.len > 0) {
-        put_text(out, ", encrypted (");
-        put(out, m->tls);
+        story_text(out, ", encrypted (");
+        story_put(out, m->tls);
         buf_byte(out, ')');
     } else if (!slice_starts(m->client, SLICE("uid="))) {
-        put_text(out, ", not encrypted");
+        story_text(out, ", not encrypted");
     }
     buf_byte(out, '\n');
 }
@@ -139,8 +84,8 @@ static void put_head(struct buf *out, const struct ledger_message *m)
     char id[ID_TEXT_LEN + 1];
     id_format(m->id, id);
     buf_printf(out, "Message %s\n  %-11s ", id, "Accepted");
-    put_time(out, m->at);
-    put_text(out, " UTC, and on disk since then\n");
+    story_time(out, m->at);
+    story_text(out, " UTC, and on disk since then\n");
     put_pair(out, "Signed in", m->login, "nobody");
     put_client(out, m);
     put_pair(out, "Sender", m->reverse_path, "none (a report, or erased)");
@@ -156,19 +101,19 @@ static void put_head(struct buf *out, const struct ledger_message *m)
 static void put_remote(struct buf *out, const struct ledger_attempt *a)
 {
     if (a->stage == STAGE_LOCAL && a->outcome == OUTCOME_DELIVERED) {
-        put_text(out, "put into the Maildir ");
-        put(out, a->remote);
-        put_text(out, " of this machine (capture: nothing is sent)");
+        story_text(out, "put into the Maildir ");
+        story_put(out, a->remote);
+        story_text(out, " of this machine (capture: nothing is sent)");
         return;
     }
-    put_text(out, a->outcome == OUTCOME_DELIVERED ? "taken by " : "tried ");
+    story_text(out, a->outcome == OUTCOME_DELIVERED ? "taken by " : "tried ");
     if (a->remote.len > 0)
-        put(out, a->remote);
+        story_put(out, a->remote);
     else
-        put_text(out, "no server");
+        story_text(out, "no server");
     if (a->tls.len > 0) {
-        put_text(out, ", encrypted (");
-        put(out, a->tls);
+        story_text(out, ", encrypted (");
+        story_put(out, a->tls);
         buf_byte(out, ')');
     }
 }
@@ -179,19 +124,19 @@ static void put_reply(struct buf *out, const struct ledger_attempt *a)
     snprintf(code, sizeof(code), "%u", a->code % 1000);
     if (a->reply.len == 0 && a->code == 0)
         return;
-    put_text(out, a->code ? "\n      it said: " : "\n      ");
+    story_text(out, a->code ? "\n      it said: " : "\n      ");
     if (a->code && !slice_starts(a->reply, slice_of(code))) {
-        put_text(out, code);
+        story_text(out, code);
         buf_byte(out, ' ');
     }
-    put(out, a->reply);
+    story_put(out, a->reply);
 }
 
 static void put_try(struct buf *out, const struct ledger_attempt *a)
 {
-    put_text(out, "    ");
-    put_time(out, a->at);
-    put_text(out, "  ");
+    story_text(out, "    ");
+    story_time(out, a->at);
+    story_text(out, "  ");
     put_remote(out, a);
     put_reply(out, a);
     buf_byte(out, '\n');
@@ -233,25 +178,25 @@ static void put_line(struct buf *out, const char *name, const char *text)
 
 static void put_next(struct buf *out, const struct ledger_recipient *r, stamp now)
 {
-    put_text(out, "    Next: it is tried ");
-    put_text(out, r->attempts ? "again " : "");
+    story_text(out, "    Next: it is tried ");
+    story_text(out, r->attempts ? "again " : "");
     if (r->next <= now) {
-        put_text(out, "as soon as its turn comes.\n");
+        story_text(out, "as soon as its turn comes.\n");
         return;
     }
-    put_text(out, "at ");
-    put_time(out, r->next);
-    put_text(out, " UTC (in ");
-    put_span(out, r->next - now);
-    put_text(out, ").\n");
+    story_text(out, "at ");
+    story_time(out, r->next);
+    story_text(out, " UTC (in ");
+    story_span(out, r->next - now);
+    story_text(out, ").\n");
 }
 
 static void put_waiting(struct buf *out, const struct ledger_recipient *r, stamp now)
 {
     const struct ledger_attempt *last = r->try_count ? &r->tries[r->try_count - 1] : NULL;
     if (r->trouble.len > 0 && !last) {
-        put_text(out, "    Waits because: ");
-        put(out, r->trouble);
+        story_text(out, "    Waits because: ");
+        story_put(out, r->trouble);
         buf_byte(out, '\n');
     }
     if (last)
@@ -294,8 +239,8 @@ void story_write(struct buf *out, const struct ledger_message *m, stamp now)
     put_head(out, m);
     for (size_t i = 0; i < m->count; i++) {
         const struct ledger_recipient *r = &m->recipients[i];
-        put_text(out, "\n  ");
-        put(out, r->address);
+        story_text(out, "\n  ");
+        story_put(out, r->address);
         buf_printf(out, ": %s\n", state_phrase(r));
         put_tries(out, r);
         if (r->state == LEDGER_QUEUED)

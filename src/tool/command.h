@@ -98,6 +98,7 @@ int preset_list(struct tool_call *c), preset_show(struct tool_call *c),
 int rule_list(struct tool_call *c), rule_add(struct tool_call *c),
     rule_remove(struct tool_call *c);
 int quota_show(struct tool_call *c);
+int lock_list(struct tool_call *c), lock_show(struct tool_call *c);
 int queue_list(struct tool_call *c), queue_show(struct tool_call *c);
 int token_add(struct tool_call *c), token_list(struct tool_call *c),
     token_revoke(struct tool_call *c);

@@ -108,6 +108,13 @@ static const struct tool_option messages_options[] = {
     END,
 };
 
+static const struct tool_option locks_options[] = {
+    {"account", "LOGIN", "those that this account is under, its customer's too", false},
+    {"customer", "NAME", "those of the customer and of its accounts", false},
+    {"all", NULL, "ended ones, too", false},
+    END,
+};
+
 static const struct tool_option usage_options[] = {
     {"by", "PERIOD", "day (the default), hour or minute; days are of UTC", false},
     {"since", "TIME", "how far back: 24h, 5d, 2w (31 days, 2 days, 2 hours)", false},
@@ -220,6 +227,16 @@ const struct tool_command tool_commands[] = {
      "As it is at this moment: used, left, and when there is room again.",
      "quota anna@example.org\nquota anna@example.org --json\n", quota_show},
 
+    {"lock list", "", 0, 0, locks_options, "list who is locked, by a rule or an operator",
+     "Ended locks are kept as long as [retention] evidence says.",
+     "lock list\nlock list --all --account anna@example.org\n", lock_list},
+    {"lock show", "ID", 1, 1, none, "show a lock with its evidence",
+     "Which rule it was and its numbers, and what the message log knew when the account was"
+     " locked: client addresses, names, credentials, scripts, senders, subjects, recipients, "
+     "and"
+     " how many of them failed. Unlock with account unlock or customer unlock.",
+     "lock show 0abc1def2gh3j\n", lock_show},
+
     {"queue list", "", 0, 0, queue_options, "list the messages that are not delivered yet",
      "Recipients that failed or expired stay until they have been reported.",
      "queue list\nqueue list --state failed\nqueue list --account anna@example.org\n",
@@ -252,7 +269,8 @@ const struct tool_command tool_commands[] = {
      "Those that failed for good or were given up, with the last reason.",
      "errors anna@example.org\n", errors_list},
     {"erase", "ADDRESS", 1, 1, none, "remove an address from the message log",
-     "As recipient with all attempts, as sender, and from the lists of errors. Numbers of use"
+     "As recipient with all attempts, as sender, from the lists of errors and the evidence of "
+     "locks. Numbers of use"
      " stay. The journals lose it when their segments are deleted, which happens by itself.",
      "erase bo@example.net\n", erase_address},
 

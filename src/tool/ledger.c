@@ -145,6 +145,7 @@ static void show_erased(struct tool_call *c, const json_t *answer)
     show_number("Recipients", answer, "recipients");
     show_number("Sent by it", answer, "senders");
     show_number("Errors", answer, "errors");
+    show_number("Evidence", answer, "evidence");
 }
 
 int erase_address(struct tool_call *c)
