@@ -94,6 +94,12 @@ enum record_tag {
     TAG_ATTEMPT = 46,         /* how many attempts the recipient has had */
     TAG_NEXT_ATTEMPT = 47,    /* when it is tried again (stamp) */
     TAG_STAGE = 48,           /* enum relay_stage */
+    /* DSN, behind the fields of the notification itself (none: nobody is told): which message
+     * it is about, then a group per recipient: TAG_RECIPIENT_INDEX and TAG_REPORT. OUTCOME's
+     * group of a recipient that is DELIVERED has TAG_REPORT when its sender wants to know; the
+     * record then carries what FAILED ones carry. */
+    TAG_REPORTS = 49, /* queue id of the message that is reported about */
+    TAG_REPORT = 50,  /* enum report (policy/notify) */
     /* CARRIED: where the first record was, of which it is a copy (of a copy); one of both */
     TAG_FROM_SMTPD = 56,    /* position in smtpd's journal */
     TAG_FROM_DELIVERY = 57, /* position in delivery's own */

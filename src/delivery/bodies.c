@@ -47,7 +47,7 @@ static int look_at(void *ctx, const char *name)
     uint64_t id;
     if (!id_parse(slice_of(name), &id))
         return 0; /* "tmp", and what is not ours */
-    if (queue_is_living(r->queue, id))
+    if (queue_find(r->queue, id))
         return 0;
     struct bodies *b = r->bodies;
     if (bsearch(&id, b->seen, b->count, sizeof(id), by_number))

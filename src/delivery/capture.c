@@ -71,6 +71,7 @@ static void settle_item(struct batch *b, size_t i)
         .remote = slice_of(b->dir),
         .text = done,
         .outcome = {.next = NEXT_CONTINUE, .status = {2, 0, 0}},
+        .taker = NOTIFY_TAKER_FINAL,
     };
     if (item->result < 0) {
         a.outcome = outcome_of(STAGE_LOCAL, NULL, FAULT_LOCAL);

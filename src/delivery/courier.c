@@ -77,7 +77,10 @@ void courier_settle(struct courier *c, const struct retry_policy *policy, struct
     };
     o.kind = schedule_judge(policy, &a->outcome, p->facts.accepted, now, o.attempt,
                             jitter(p->facts.id, o.attempt), &o.next);
-    if (o.kind == OUTCOME_FAILED || o.kind == OUTCOME_EXPIRED) {
+    if (o.kind == OUTCOME_DELIVERED)
+        o.report = notify_of_success(a->recipient->params.notify,
+                                     a->letter->reverse_path.len > 0, a->taker);
+    if (o.kind == OUTCOME_FAILED || o.kind == OUTCOME_EXPIRED || o.report != REPORT_NONE) {
         letter_facts(a->recipient, &facts);
         o.facts = buf_slice(&facts);
     }
@@ -91,7 +94,7 @@ void courier_hand_in(struct courier *c, struct slip *slip, const struct letter *
                      slice remote)
 {
     struct buf reporting = BUF_INIT;
-    if (slip_has_failed(slip))
+    if (slip_is_reported(slip))
         letter_reporting(letter, &reporting);
     struct settlement head = {
         .id = letter->id, .remote = remote, .reporting = buf_slice(&reporting)};

@@ -38,9 +38,10 @@ struct attempt {
     const struct relay_recipient *recipient;
     struct outcome outcome;
     enum relay_stage stage;
-    uint16_t code; /* the remote's, 0 without */
-    slice text;    /* the remote's reply, or what happened instead */
-    slice remote;  /* host and address */
+    uint16_t code;           /* the remote's, 0 without */
+    slice text;              /* the remote's reply, or what happened instead */
+    slice remote;            /* host and address */
+    enum notify_taker taker; /* who has it, when it was taken */
 };
 /* Decides when it is tried again, if at all, notes it on the slip, counts it and logs it. */
 void courier_settle(struct courier *c, const struct retry_policy *policy, struct slip *slip,

@@ -7,9 +7,11 @@
 
 /* All numbers are little-endian, unaligned. A parcel: id, position, customer, account,
  * accepted, body_len (u64 each), fields_len, flags, count, length of reporting (u32 each),
- * reporting, then its recipients: next (u64), index (u32), attempts (u16), state, has trouble
- * (u8 each), and the trouble: at (u64), code, class, subject, detail, length of remote, length
- * of reply (u16 each), stage (u8), length of facts (u32), and their bytes. */
+ * reporting, then its recipients: next (u64), index (u32), attempts (u16), state, what there is
+ * (u8 each: 1 a trouble, 2 warned, from 16 on what is to be reported), and the trouble: at
+ * (u64), code, class, subject, detail, length of remote, length of reply (u16 each), stage
+ * (u8), length of facts (u32), and their bytes. */
+enum { HAS_TROUBLE = 1, HAS_WARNED = 2, REPORT_SHIFT = 4 };
 enum { PARCEL_BYTES = 64, RECIPIENT_BYTES = 16, TROUBLE_BYTES = 25 };
 
 static void put(struct buf *out, uint64_t value, unsigned bytes)
@@ -35,6 +37,15 @@ static void put_trouble(struct buf *out, const struct trouble *t)
     buf_append(out, slice_make(t->bytes, text));
 }
 
+/* What there is of the recipient. */
+static unsigned marks_of(const struct recipient *r)
+{
+    unsigned marks = r->flags & RECIPIENT_WARNED ? HAS_WARNED : 0;
+    if (r->trouble)
+        marks |= HAS_TROUBLE | (unsigned)r->trouble->report << REPORT_SHIFT;
+    return marks;
+}
+
 static void put_recipient(struct buf *out, const struct recipient *r)
 {
     if (buf_reserve(out, RECIPIENT_BYTES) < 0)
@@ -43,7 +54,7 @@ static void put_recipient(struct buf *out, const struct recipient *r)
     put(out, r->index, 4);
     put(out, r->attempts, 2);
     put(out, r->state == RECIPIENT_SENDING ? RECIPIENT_READY : r->state, 1);
-    put(out, r->trouble != NULL, 1);
+    put(out, marks_of(r), 1);
     if (r->trouble)
         put_trouble(out, r->trouble);
 }
@@ -167,8 +178,15 @@ static void take_recipient(struct loading *l, struct recipient *r)
     r->state = (uint8_t)take(l, 1);
     if (r->state >= RECIPIENT_GONE)
         l->bad = true;
-    if (take(l, 1) != 0 && !l->bad)
+    unsigned marks = (unsigned)take(l, 1);
+    if (marks & HAS_WARNED)
+        r->flags = RECIPIENT_WARNED;
+    if ((marks & HAS_TROUBLE) && !l->bad)
         r->trouble = take_trouble(l);
+    if (r->trouble)
+        r->trouble->report = (uint8_t)(marks >> REPORT_SHIFT);
+    if (r->state == RECIPIENT_TAKEN && !r->trouble)
+        l->bad = true;
 }
 
 static bool take_parcel(struct loading *l, struct queue *q, struct destination *d, stamp now)

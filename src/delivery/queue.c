@@ -11,7 +11,8 @@ enum { BUCKETS_FIRST = 64 };
 static const char *const state_names[] = {
     [RECIPIENT_READY] = "queued",    [RECIPIENT_WAITING] = "queued",
     [RECIPIENT_SENDING] = "sending", [RECIPIENT_FAILED] = "failed",
-    [RECIPIENT_EXPIRED] = "expired", [RECIPIENT_GONE] = "gone",
+    [RECIPIENT_EXPIRED] = "expired", [RECIPIENT_TAKEN] = "delivered",
+    [RECIPIENT_GONE] = "gone",
 };
 
 const char *recipient_state_name(enum recipient_state s)
@@ -51,6 +52,7 @@ static struct trouble *trouble_new(const struct settlement *s, const struct sett
     t->status = r->reply.enhanced;
     t->code = r->reply.code;
     t->stage = (uint8_t)r->stage;
+    t->report = (uint8_t)r->report;
     t->remote_len = (uint16_t)remote.len;
     t->reply_len = (uint16_t)reply.len;
     t->facts_len = (uint32_t)r->facts.len;
@@ -384,6 +386,17 @@ static void set_trouble(struct recipient *r, struct trouble *t)
     r->trouble = t;
 }
 
+/* Nothing is left to do for the parcel. */
+static void leave(struct queue *q, struct parcel *p)
+{
+    const struct parcel *other = queue_find(q, p->facts.id);
+    if (other == p)
+        other = queue_also(p);
+    if (q->on_finished && !other)
+        q->on_finished(q->ctx, p);
+    unlink_parcel(q, p);
+}
+
 /* The recipient leaves the living, for the state; the parcel may be freed. */
 static void finish(struct queue *q, struct parcel *p, struct recipient *r,
                    enum recipient_state state)
@@ -400,20 +413,24 @@ static void finish(struct queue *q, struct parcel *p, struct recipient *r,
     if (p->living > 0)
         return;
     heap_remove(&q->schedule, &p->due);
-    if (q->on_finished && !queue_is_living(q, p->facts.id))
-        q->on_finished(q->ctx, p);
     if (p->failed == 0)
-        unlink_parcel(q, p);
+        leave(q, p);
 }
 
-static void fail(struct queue *q, struct parcel *p, struct recipient *r,
+/* It is kept until it was reported. */
+static void keep(struct queue *q, struct parcel *p, struct recipient *r,
                  const struct settlement *s, const struct settled *o)
 {
     set_trouble(r, trouble_new(s, o));
     r->attempts = (uint16_t)(o->attempt < UINT16_MAX ? o->attempt : UINT16_MAX);
     if (!p->reporting && s->reporting.len > 0)
         p->reporting = blob_new(s->reporting);
-    finish(q, p, r, o->kind == OUTCOME_FAILED ? RECIPIENT_FAILED : RECIPIENT_EXPIRED);
+    finish(q, p, r,
+           o->kind == OUTCOME_FAILED    ? RECIPIENT_FAILED
+           : o->kind == OUTCOME_EXPIRED ? RECIPIENT_EXPIRED
+                                        : RECIPIENT_TAKEN);
+    if (q->on_unreported)
+        q->on_unreported(q->ctx, s->id);
 }
 
 static void retry(struct queue *q, struct parcel *p, struct recipient *r,
@@ -430,15 +447,15 @@ static void retry(struct queue *q, struct parcel *p, struct recipient *r,
     flow_ready(p, 1);
 }
 
-/* An operator removes what has failed. */
-static void forget_failed(struct queue *q, struct parcel *p, struct recipient *r)
+/* It was reported, or an operator removes it. */
+static void forget(struct queue *q, struct parcel *p, struct recipient *r)
 {
     set_trouble(r, NULL);
     r->state = RECIPIENT_GONE;
     p->failed--;
     q->failed--;
     if (p->living == 0 && p->failed == 0)
-        unlink_parcel(q, p);
+        leave(q, p);
 }
 
 /* The recipient stands in no line any more; what it is next is decided after this. */
@@ -461,7 +478,7 @@ enum queue_settled queue_settle(struct queue *q, const struct settlement *s,
     if (!is_living(r)) {
         if (o->kind != OUTCOME_REMOVED)
             return QUEUE_KNOWN;
-        forget_failed(q, p, r);
+        forget(q, p, r);
         return QUEUE_APPLIED;
     }
     if (o->kind == OUTCOME_RETRY && o->attempt <= r->attempts)
@@ -473,15 +490,50 @@ enum queue_settled queue_settle(struct queue *q, const struct settlement *s,
         break;
     case OUTCOME_FAILED:
     case OUTCOME_EXPIRED:
-        fail(q, p, r, s, o);
+        keep(q, p, r, s, o);
         break;
     case OUTCOME_DELIVERED:
+        if (o->report != REPORT_NONE)
+            keep(q, p, r, s, o);
+        else
+            finish(q, p, r, RECIPIENT_GONE);
+        break;
     case OUTCOME_REMOVED:
     case OUTCOME_SUPPRESSED:
         finish(q, p, r, RECIPIENT_GONE);
         break;
     }
     return QUEUE_APPLIED;
+}
+
+bool queue_reported(struct queue *q, uint64_t id, uint32_t index, enum report report)
+{
+    struct parcel *p = queue_find(q, id);
+    struct recipient *r = p ? find_recipient(&p, index) : NULL;
+    if (!r || r->state == RECIPIENT_GONE)
+        return false;
+    if (report == REPORT_DELAYED) {
+        bool is_news = !(r->flags & RECIPIENT_WARNED);
+        r->flags |= RECIPIENT_WARNED;
+        return is_news;
+    }
+    if (is_living(r))
+        return false;
+    forget(q, p, r);
+    return true;
+}
+
+void queue_scan(const struct queue *q, size_t *at, size_t buckets,
+                bool (*fn)(void *ctx, struct parcel *p), void *ctx)
+{
+    size_t from = *at < q->bucket_count ? *at : 0;
+    size_t left = q->bucket_count - from;
+    size_t end = from + (buckets < left ? buckets : left);
+    *at = end < q->bucket_count ? end : 0;
+    for (size_t i = from; i < end; i++)
+        for (struct parcel *p = q->buckets[i]; p; p = p->chain)
+            if (!fn(ctx, p))
+                return;
 }
 
 void queue_each(const struct queue *q, bool (*fn)(void *ctx, struct parcel *p), void *ctx)

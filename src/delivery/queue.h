@@ -8,7 +8,8 @@
  *
  * The queue holds no addresses and no bodies: those are read again from the journal when they
  * are sent. A parcel of one recipient takes about 190 bytes. Recipients that failed for good
- * are kept, with all that is needed to report them, until somebody has been told.
+ * are kept, with all that is needed to report them, until somebody has been told; and so are
+ * those that were delivered when their sender wants to know.
  *
  * Pure bookkeeping: no disk, no clock. One thread. */
 #ifndef DELIVERY_QUEUE_H
@@ -26,16 +27,19 @@ enum recipient_state {
     RECIPIENT_SENDING, /* somebody has it, or its outcome is not synced yet */
     RECIPIENT_FAILED,  /* for good; unreported */
     RECIPIENT_EXPIRED, /* tried for too long; unreported */
-    RECIPIENT_GONE,    /* delivered, suppressed or removed */
+    RECIPIENT_TAKEN,   /* delivered or relayed, as its sender wants to be told; unreported */
+    RECIPIENT_GONE,    /* delivered, suppressed, removed or reported */
 };
 const char *recipient_state_name(enum recipient_state s);
 
-/* What the remote (or we) said of a recipient that could not be delivered. One block. */
+/* What the remote (or we) said of a recipient that could not be delivered, or of one whose
+ * delivery is to be reported. One block. */
 struct trouble {
     stamp at;
     struct enhanced status;
     uint16_t code;
-    uint8_t stage; /* enum relay_stage */
+    uint8_t stage;  /* enum relay_stage */
+    uint8_t report; /* enum report: what is to be reported of one that was TAKEN */
     uint16_t remote_len;
     uint16_t reply_len;
     uint32_t facts_len;
@@ -52,6 +56,11 @@ struct recipient {
     uint32_t index; /* in the order of the message's recipients */
     uint16_t attempts;
     uint8_t state; /* enum recipient_state */
+    uint8_t flags; /* enum recipient_flag */
+};
+
+enum recipient_flag {
+    RECIPIENT_WARNED = 1, /* its sender knows that it is delayed, or need not be told */
 };
 
 enum parcel_flag {
@@ -86,7 +95,7 @@ struct parcel {
     uint32_t count; /* of recipients[] */
     uint32_t ready;
     uint32_t living;               /* READY, WAITING, SENDING */
-    uint32_t failed;               /* FAILED, EXPIRED */
+    uint32_t failed;               /* FAILED, EXPIRED, TAKEN: unreported */
     struct recipient recipients[]; /* by index, rising */
 };
 
@@ -113,9 +122,11 @@ struct queue {
     uint64_t failed;
     struct heap schedule; /* parcels by their next attempt */
     uint64_t seed[2];
-    /* Called when the last living recipient of a message is settled, before a parcel without
-     * failed ones is freed. May be NULL. */
+    /* Called when the last recipient of a message that was living or unreported is settled,
+     * before its last parcel is freed. May be NULL. */
     void (*on_finished)(void *ctx, const struct parcel *p);
+    /* Called when a recipient of the message has become unreported. May be NULL. */
+    void (*on_unreported)(void *ctx, uint64_t id);
     void *ctx;
 };
 
@@ -181,6 +192,11 @@ enum queue_settled {
 enum queue_settled queue_settle(struct queue *q, const struct settlement *s,
                                 const struct settled *r, stamp now) NONNULL(1, 2, 3);
 
+/* A notification about the recipient is on disk: it is forgotten, or warned of its delay.
+ * False: that says nothing new. The parcel may be freed. */
+bool queue_reported(struct queue *q, uint64_t id, uint32_t index, enum report report)
+    NONNULL(1);
+
 /* Moves every parcel to another destination; from: NULL for wherever they are. */
 void queue_move(struct queue *q, struct destination *from, struct destination *to)
     NONNULL(1, 3);
@@ -195,5 +211,9 @@ void queue_part(struct queue *q, struct parcel *p, struct destination *const *to
  * from fn ends the walk. */
 void queue_each(const struct queue *q, bool (*fn)(void *ctx, struct parcel *p), void *ctx)
     NONNULL(1, 2);
+/* The same for the parcels in some buckets from *at on, which then is where to go on: 0 after
+ * the last ones. */
+void queue_scan(const struct queue *q, size_t *at, size_t buckets,
+                bool (*fn)(void *ctx, struct parcel *p), void *ctx) NONNULL(1, 2, 4);
 
 #endif

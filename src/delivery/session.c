@@ -129,6 +129,13 @@ static bool goes_back(const struct session *s, const struct relay_effect *e)
     return o->next == NEXT_RETRY && e->stage == STAGE_RCPT && e->fault == FAULT_CAPABILITY;
 }
 
+/* Will the host tell the sender what was asked for? */
+static enum notify_taker taker_of(const struct session *s)
+{
+    return relay_peer(s->relay)->extensions & EHLO_DSN ? NOTIFY_TAKER_DSN
+                                                       : NOTIFY_TAKER_WITHOUT;
+}
+
 static void on_verdict(struct session *s, const struct relay_effect *e)
 {
     char words[SITE_TEXT_MAX];
@@ -150,6 +157,7 @@ static void on_verdict(struct session *s, const struct relay_effect *e)
         .code = e->reply.code,
         .text = text,
         .remote = slice_of(s->remote),
+        .taker = taker_of(s),
     };
     courier_settle(s->site->courier, &s->site->settings.retry, s->slip, &a);
 }

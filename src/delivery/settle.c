@@ -18,7 +18,7 @@ struct slip {
     struct buf groups;
     struct buf fields;
     slice tls; /* borrowed until it is handed in */
-    bool has_failed;
+    bool is_reported;
     stamp moment; /* 0: not asked for yet */
     /* of a message of our own: */
     struct buf body;
@@ -127,7 +127,7 @@ static void slip_drop(struct slip *p)
     buf_clear(&p->groups);
     buf_clear(&p->fields);
     buf_fini(&p->body);
-    p->has_failed = p->may_fail = false;
+    p->is_reported = p->may_fail = false;
     p->tls = (slice){0};
     p->moment = 0;
     p->done = NULL;
@@ -139,8 +139,8 @@ void slip_add(struct slip *p, const struct settled *r)
 {
     settled_put(&p->groups, r);
     INVARIANT(p->groups.error == 0); /* small, and bounded by recipients per transaction */
-    if (r->kind == OUTCOME_FAILED || r->kind == OUTCOME_EXPIRED)
-        p->has_failed = true;
+    if (r->kind == OUTCOME_FAILED || r->kind == OUTCOME_EXPIRED || r->report != REPORT_NONE)
+        p->is_reported = true;
 }
 
 void slip_set_tls(struct slip *p, slice tls)
@@ -155,9 +155,9 @@ stamp slip_moment(struct slip *p, stamp now)
     return p->moment;
 }
 
-bool slip_has_failed(const struct slip *p)
+bool slip_is_reported(const struct slip *p)
 {
-    return p->has_failed;
+    return p->is_reported;
 }
 
 static void keep_failed(struct settle *s, struct slip *p, int err)

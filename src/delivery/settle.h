@@ -38,10 +38,10 @@ void slip_add(struct slip *p, const struct settled *r) NONNULL(1, 2);
 /* The moment of the slip: the first `now` that it was asked with. Recipients of one attempt
  * share it, so that those who are tried again are tried again together. */
 stamp slip_moment(struct slip *p, stamp now) NONNULL(1);
-/* Has a recipient failed for good, so that the report's facts of the message are needed? */
 /* What encrypted the connection; borrowed until the slip is handed in. */
 void slip_set_tls(struct slip *p, slice tls) NONNULL(1);
-bool slip_has_failed(const struct slip *p) NONNULL(1);
+/* Is anything of it to be reported, so that the report's facts of the message are needed? */
+bool slip_is_reported(const struct slip *p) NONNULL(1);
 /* Hands it in; the slip is settle's. `message` is the header of the message's record (customer,
  * account, credential, session). A slip without outcomes is dropped. */
 void slip_hand_in(struct slip *p, const struct settlement *head,

@@ -38,6 +38,8 @@ void settled_put(struct buf *fields, const struct settled *r)
     put_text(fields, TAG_REPLY, r->reply.text);
     if (r->kind == OUTCOME_RETRY)
         record_put_u64(fields, TAG_NEXT_ATTEMPT, (uint64_t)r->next);
+    if (r->report != REPORT_NONE)
+        record_put_u64(fields, TAG_REPORT, r->report);
     buf_append(fields, r->facts);
 }
 
@@ -101,6 +103,9 @@ static bool read_field(struct settled *r, const struct record_field *f)
     case TAG_NEXT_ATTEMPT:
         r->next = (stamp)f->number;
         return r->next >= 0;
+    case TAG_REPORT:
+        r->report = (enum report)f->number;
+        return f->number == REPORT_DELIVERED || f->number == REPORT_RELAYED;
     case TAG_ENHANCED:
         read_enhanced(f->value, &r->reply.enhanced);
         return true;

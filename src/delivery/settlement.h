@@ -5,8 +5,9 @@
  * deleted: TAG_REVERSE_PATH, TAG_ENVID, TAG_RET, TAG_MESSAGE_ID, TAG_ORIGIN_STAMP), then one
  * group per recipient. A group begins with TAG_RECIPIENT_INDEX and has TAG_OUTCOME,
  * TAG_ATTEMPT, TAG_STAGE, TAG_CODE, TAG_ENHANCED, TAG_REPLY; for a retry TAG_NEXT_ATTEMPT; for
- * FAILED and EXPIRED at its end TAG_RECIPIENT, TAG_RECIPIENT_NOTIFY and TAG_RECIPIENT_ORCPT.
- * Unknown tags are passed over. Applying a record twice is harmless. */
+ * a success that the sender wants to be told TAG_REPORT; for that, FAILED and EXPIRED at its
+ * end TAG_RECIPIENT, TAG_RECIPIENT_NOTIFY and TAG_RECIPIENT_ORCPT. Unknown tags are passed
+ * over. Applying a record twice is harmless. */
 #ifndef DELIVERY_SETTLEMENT_H
 #define DELIVERY_SETTLEMENT_H
 
@@ -14,6 +15,7 @@
 #include "base/stamp.h"
 #include "codec/record.h"
 #include "codec/reply.h"
+#include "policy/notify.h"
 #include "policy/outcome.h"
 
 /* One recipient's group. */
@@ -24,7 +26,8 @@ struct settled {
     stamp next;       /* RETRY */
     enum relay_stage stage;
     struct reply reply; /* the remote's, or our own text with code 0 */
-    slice facts;        /* FAILED, EXPIRED: fields of the recipient for a report */
+    enum report report; /* DELIVERED: what the sender is to be told, or NONE */
+    slice facts;        /* of what is to be reported: fields of the recipient */
 };
 
 /* The part before the groups. */

@@ -16,6 +16,7 @@ struct fixture {
     struct destination d;
     uint64_t next_id;
     uint64_t finished;
+    unsigned unreported;
 };
 
 static void count_finished(void *ctx, const struct parcel *p)
@@ -222,7 +223,7 @@ static void test_failed_ones_stay_until_removed(void **state)
     assert_int_equal(settle(f, id, 0, OUTCOME_FAILED, 1, 0, start), QUEUE_APPLIED);
     assert_int_equal(f->finished, 0);
     assert_int_equal(settle(f, id, 1, OUTCOME_EXPIRED, 1, 0, start), QUEUE_APPLIED);
-    assert_int_equal(f->finished, 1);
+    assert_int_equal(f->finished, 0); /* a report may need its body */
     assert_int_equal(f->q.living, 0);
     assert_int_equal(f->q.failed, 2);
     assert_int_equal(settle(f, id, 0, OUTCOME_DELIVERED, 2, 0, start), QUEUE_KNOWN);
@@ -231,6 +232,75 @@ static void test_failed_ones_stay_until_removed(void **state)
     settle(f, id, 1, OUTCOME_REMOVED, 0, 0, start);
     assert_null(queue_find(&f->q, id));
     assert_int_equal(f->q.failed, 0);
+    assert_int_equal(f->finished, 1);
+}
+
+static void count_unreported(void *ctx, uint64_t id)
+{
+    struct fixture *f = ctx;
+    assert_non_null(queue_find(&f->q, id));
+    f->unreported++;
+}
+
+static bool count_parcel(void *ctx, struct parcel *p)
+{
+    (void)p;
+    ++*(unsigned *)ctx;
+    return true;
+}
+
+static void test_reported_ones_are_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t id = add(f, 1, 4)->facts.id;
+    uint32_t indexes[4], n;
+    f->q.on_unreported = count_unreported;
+    take(f, 4, indexes, &n);
+    settle(f, id, 0, OUTCOME_FAILED, 1, 0, start);
+    settle(f, id, 1, OUTCOME_DELIVERED, 1, 0, start);
+    struct settlement s = {.id = id, .reporting = SLICE("reporting")};
+    struct settled o = {.index = 2, .kind = OUTCOME_DELIVERED, .report = REPORT_RELAYED};
+    assert_int_equal(queue_settle(&f->q, &s, &o, start), QUEUE_APPLIED);
+    assert_int_equal(queue_settle(&f->q, &s, &o, start), QUEUE_KNOWN);
+    assert_int_equal(f->unreported, 2);
+    assert_int_equal(f->q.living, 1);
+    assert_int_equal(f->q.failed, 2);
+    struct recipient *r = parcel_recipient(queue_find(&f->q, id), 2);
+    assert_int_equal(r->state, RECIPIENT_TAKEN);
+    assert_int_equal(r->trouble->report, REPORT_RELAYED);
+    /* What is said twice, of somebody else, or too early says nothing. */
+    assert_false(queue_reported(&f->q, id, 3, REPORT_FAILED));
+    assert_false(queue_reported(&f->q, id, 1, REPORT_FAILED));
+    assert_false(queue_reported(&f->q, id, 9, REPORT_FAILED));
+    assert_false(queue_reported(&f->q, id + 1, 0, REPORT_FAILED));
+    assert_true(queue_reported(&f->q, id, 3, REPORT_DELAYED));
+    assert_false(queue_reported(&f->q, id, 3, REPORT_DELAYED));
+    settle(f, id, 3, OUTCOME_RETRY, 1, start + 1, start);
+    assert_int_equal(parcel_recipient(queue_find(&f->q, id), 3)->flags, RECIPIENT_WARNED);
+    assert_true(queue_reported(&f->q, id, 0, REPORT_FAILED));
+    assert_false(queue_reported(&f->q, id, 0, REPORT_FAILED));
+    assert_true(queue_reported(&f->q, id, 2, REPORT_RELAYED));
+    assert_int_equal(f->q.failed, 0);
+    assert_int_equal(f->finished, 0);
+    settle(f, id, 3, OUTCOME_DELIVERED, 2, 0, start);
+    assert_int_equal(f->finished, 1);
+    assert_null(queue_find(&f->q, id));
+}
+
+static void test_scan_sees_all_in_rounds(void **state)
+{
+    struct fixture *f = *state;
+    size_t at = 0;
+    unsigned seen = 0;
+    for (int i = 0; i < 1000; i++)
+        add(f, 1, 1);
+    unsigned rounds = 0;
+    do {
+        queue_scan(&f->q, &at, 100, count_parcel, &seen);
+        rounds++;
+    } while (at != 0);
+    assert_int_equal(seen, 1000);
+    assert_int_equal(rounds, (f->q.bucket_count + 99) / 100);
 }
 
 static void test_outcomes_count_once(void **state)
@@ -308,6 +378,8 @@ int main(void)
         TEST(test_put_back_is_first_again),
         TEST(test_retries_wait_for_their_time),
         TEST(test_not_before),
+        TEST(test_reported_ones_are_forgotten),
+        TEST(test_scan_sees_all_in_rounds),
         TEST(test_failed_ones_stay_until_removed),
         TEST(test_outcomes_count_once),
         TEST(test_moving_to_another_destination),
