@@ -100,6 +100,9 @@ enum record_tag {
      * record then carries what FAILED ones carry. */
     TAG_REPORTS = 49, /* queue id of the message that is reported about */
     TAG_REPORT = 50,  /* enum report (policy/notify) */
+    /* DIRECTORY, of an account: microseconds; absent: as the server has it */
+    TAG_EXPIRE_AFTER = 51,
+    TAG_WARN_AFTER = 52, /* UINT64_MAX: never */
     /* CARRIED: where the first record was, of which it is a copy (of a copy); one of both */
     TAG_FROM_SMTPD = 56,    /* position in smtpd's journal */
     TAG_FROM_DELIVERY = 57, /* position in delivery's own */

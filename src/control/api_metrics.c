@@ -39,6 +39,10 @@ static void put_mail(struct buf *out, const struct stats_page *s)
         {"delivered_total", "counter", "Recipients delivered.", &s->delivered},
         {"retried_total", "counter", "Attempts that are made again later.", &s->retried},
         {"failed_total", "counter", "Recipients that failed for good.", &s->failed},
+        {"notifications_total", "counter", "Notifications written to senders.",
+         &s->notifications},
+        {"unreportable_total", "counter", "Failed recipients without a sender to tell.",
+         &s->unreportable},
         {"connections_out", "gauge", "Connections to other mail servers now.",
          &s->connections_out},
     };

@@ -7,6 +7,11 @@
 
 enum { EXPIRE_PARCELS = 1000, EXPIRE_RECIPIENTS = 1000, REPORTED_MAX = 1000 };
 
+void courier_patience(const struct courier *c, uint64_t account, span *expiry, span *warn_after)
+{
+    directory_patience(c->directory, account, expiry, warn_after);
+}
+
 /* The jitter of a retry: the same for all recipients of a message that had as many attempts, so
  * that they stay together; splitmix64's mixer, as good as any. */
 static uint32_t jitter(uint64_t id, uint32_t attempt)
@@ -69,13 +74,16 @@ void courier_settle(struct courier *c, const struct retry_policy *policy, struct
     INVARIANT(r);
     stamp now = slip_moment(slip, env_now(c->env));
     struct buf facts = BUF_INIT;
+    span unused;
     struct settled o = {
         .index = a->recipient->index,
         .attempt = r->attempts + 1u,
         .stage = a->stage,
         .reply = {a->code, a->outcome.status, slice_to(a->text, REPORTED_MAX)},
     };
-    o.kind = schedule_judge(policy, &a->outcome, p->facts.accepted, now, o.attempt,
+    struct retry_policy own = *policy;
+    courier_patience(c, p->facts.account, &own.expiry, &unused);
+    o.kind = schedule_judge(&own, &a->outcome, p->facts.accepted, now, o.attempt,
                             jitter(p->facts.id, o.attempt), &o.next);
     if (o.kind == OUTCOME_DELIVERED)
         o.report = notify_of_success(a->recipient->params.notify,
@@ -130,6 +138,7 @@ void courier_settle_unread(struct courier *c, const struct retry_policy *policy,
 }
 
 struct search {
+    const struct courier *courier;
     const struct retry_policy *policy;
     const struct destination *destination;
     stamp now;
@@ -137,11 +146,18 @@ struct search {
     size_t count;
 };
 
+static bool has_expired(const struct search *s, const struct parcel *p)
+{
+    struct retry_policy own = *s->policy;
+    span unused;
+    courier_patience(s->courier, p->facts.account, &own.expiry, &unused);
+    return schedule_has_expired(&own, p->facts.accepted, s->now);
+}
+
 static bool find_expired(void *ctx, struct parcel *p)
 {
     struct search *s = ctx;
-    if (p->ready > 0 && parcel_destination(p) == s->destination &&
-        schedule_has_expired(s->policy, p->facts.accepted, s->now))
+    if (p->ready > 0 && parcel_destination(p) == s->destination && has_expired(s, p))
         s->found[s->count++] = p;
     return s->count < EXPIRE_PARCELS;
 }
@@ -188,6 +204,7 @@ bool courier_expire(struct courier *c, const struct retry_policy *policy, struct
                     enum relay_stage stage, struct enhanced status, slice remote, slice text)
 {
     struct search *s = xcalloc(1, sizeof(*s));
+    s->courier = c;
     s->policy = policy;
     s->destination = d;
     s->now = env_now(c->env);

@@ -31,6 +31,11 @@ static inline bool courier_may_send(const struct courier *c)
     return !c->is_held && !c->is_draining && settle_is_well(c->settle);
 }
 
+/* How long a message of this account is tried, and after how long its sender is warned. Those
+ * given are the server's; what the account says takes their place. */
+void courier_patience(const struct courier *c, uint64_t account, span *expiry, span *warn_after)
+    NONNULL(1, 3, 4);
+
 /* What became of one recipient in an attempt. */
 struct attempt {
     const struct letter *letter;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "delivery/admin.h"
 #include "delivery/bodies.h"
+#include "delivery/reporter.h"
 #include "net/follow.h"
 #include "net/query.h"
 
@@ -41,6 +42,7 @@ struct delivery {
     struct loop_watch *wake; /* a journal that is read here has grown */
     struct keeper *keeper;
     struct bodies bodies;
+    struct reporter *reporter;
     struct admin admin;
     struct query_server *query;
     struct timer schedule; /* the next recipient that is due */
@@ -48,6 +50,7 @@ struct delivery {
     struct timer tick;
     struct timer sweep;
     struct timer drain;
+    uint64_t highest_id; /* of our own journal, at the start */
     bool is_finished;
 };
 
@@ -185,6 +188,7 @@ static void after_turn(void *ctx)
     stamp now = env_now(d->courier.env);
     set_schedule(d, queue_due(&d->queue, now), now);
     free_idle_transports(d);
+    reporter_pump(d->reporter);
     transport_pump(d->transport);
     keeper_consider(d->keeper);
     if (!d->courier.is_draining)
@@ -236,6 +240,21 @@ static void on_sweep(void *ctx)
         log_info("large-bodies-swept", LOG_I("removed", removed));
 }
 
+static void on_unreported(void *ctx, uint64_t id)
+{
+    struct delivery *d = ctx;
+    if (d->reporter)
+        reporter_note(d->reporter, id);
+}
+
+/* A warning that goes the way of the mail that it warns of comes no sooner. */
+static bool may_warn(void *ctx)
+{
+    const struct delivery *d = ctx;
+    const struct site *next_host = d->transport ? d->transport->site : NULL;
+    return !d->courier.is_held && (!next_host || next_host->failures == 0);
+}
+
 static void on_finished(void *ctx, const struct parcel *p)
 {
     struct delivery *d = ctx;
@@ -249,6 +268,7 @@ static void on_reload(void *ctx)
     struct delivery *d = ctx;
     struct buf why = BUF_INIT;
     d->courier.is_held = d->role->conf->delivery.hold;
+    reporter_configure(d->reporter, d->role->conf);
     struct transport *t = transport_new(d, &why);
     if (t)
         use_transport(d, t);
@@ -310,6 +330,7 @@ static int restore(struct delivery *d)
     };
     struct journal_recovery recovery;
     err = settle_new(&d->courier.settle, &settle, &recovery);
+    d->highest_id = recovery.highest_id;
     if (err < 0) {
         log_error("journal-unusable", LOG_C("journal", DELIVERY_JOURNAL), LOG_E("error", err));
         return err;
@@ -396,6 +417,8 @@ static void begin(struct delivery *d)
     struct courier *c = &d->courier;
     struct keeper_config keeper = {c->env, c->loop, c->jobs, &d->queue, d->tail, c->settle};
     d->keeper = keeper_new(&keeper);
+    const struct reporter_config report = {c, role->conf, d->highest_id, may_warn, d};
+    d->reporter = reporter_new(&report);
     d->bodies.env = c->env;
     d->admin.courier = c;
     d->admin.tail = d->tail;
@@ -454,6 +477,7 @@ static void close_all(struct delivery *d)
             log_warning("snapshot-not-written", LOG_E("error", err));
     }
     d->queue.on_finished = NULL;
+    reporter_free(&d->reporter);
     close_transports(d);
     follow_free(&d->follow);
     resolver_free(&d->courier.resolver);
@@ -475,6 +499,7 @@ int delivery_run(struct role *role)
     env_random(role->env, seed, sizeof(seed));
     queue_init(&d->queue, seed);
     d->queue.on_finished = on_finished;
+    d->queue.on_unreported = on_unreported;
     d->queue.ctx = d;
     destination_init(&d->queue, &d->limbo);
     replay_init(&d->replay, &d->queue, &d->limbo);

@@ -62,6 +62,13 @@ struct recipient {
 enum recipient_flag {
     RECIPIENT_WARNED = 1, /* its sender knows that it is delayed, or need not be told */
 };
+/* Is it tried in vain, or stands in line, and its sender does not know? Not while it waits for
+ * its first attempt. */
+static inline bool recipient_is_delayed(const struct recipient *r)
+{
+    return r->state <= RECIPIENT_SENDING && !(r->flags & RECIPIENT_WARNED) &&
+           (r->state != RECIPIENT_WAITING || r->attempts > 0);
+}
 
 enum parcel_flag {
     PARCEL_FILE = 1, /* the body is a file of its own */

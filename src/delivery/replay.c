@@ -1,11 +1,13 @@
 #include "delivery/replay.h"
 
 #include "base/arena.h"
+#include "delivery/reported.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* The outcomes of one message that is not known yet, and copies of its record. */
+/* The outcomes of one message that is not known yet, reports of them, and copies of its record.
+ */
 struct early {
     uint64_t id;
     struct early_record *first;
@@ -226,6 +228,39 @@ static int apply_carried(struct replay *r, const struct journal_record *record, 
     return 1;
 }
 
+/* What is said of recipients of another message, which waits for that one as outcomes do. */
+static void apply_reported(struct replay *r, const struct journal_record *record,
+                           const struct reported *said)
+{
+    if (!queue_find(r->queue, said->id)) {
+        struct journal_record part = *record;
+        part.fields = said->fields;
+        if (!r->has_caught_up)
+            keep_early(r, said->id, &part);
+        return;
+    }
+    slice groups = said->groups;
+    uint32_t index;
+    enum report report;
+    while (reported_next(&groups, &index, &report))
+        queue_reported(r->queue, said->id, index, report);
+}
+
+static int apply_dsn(struct replay *r, const struct journal_record *record, stamp now)
+{
+    struct reported said;
+    int has_said = reported_find(record->fields, &said);
+    bool is_message = record_get_u64(record->fields, TAG_ID) != 0;
+    if (has_said < 0 || (!has_said && !is_message))
+        return -EBADMSG;
+    int err = is_message ? apply_message(r, record, now) : 0;
+    if (err < 0)
+        return err;
+    if (has_said)
+        apply_reported(r, record, &said);
+    return 1;
+}
+
 static void note_own(struct replay *r, const struct journal_record *record)
 {
     if (r->own_first == 0)
@@ -244,7 +279,7 @@ int replay_record(struct replay *r, const struct journal_record *record, stamp n
         return apply_outcome(r, record, now);
     case RECORD_DSN:
         note_own(r, record);
-        return apply_message(r, record, now);
+        return apply_dsn(r, record, now);
     case RECORD_CARRIED:
         note_own(r, record);
         return apply_carried(r, record, now);

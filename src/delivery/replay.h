@@ -5,12 +5,13 @@
  * place where it ended (then the message was finished before the snapshot, and the outcome says
  * nothing new). Every record may be applied more than once.
  *
- * Messages whose record is in our own journal: a DSN is added. A CARRIED is a copy of another
- * record, and from there on the message's record (PARCEL_OWN); it changes nothing else of a
- * message that the queue has. One that the queue does not have is either finished, or the
- * original is still to be read from smtpd's journal: the CARRIED then waits for it like an
- * outcome. Only when there was no snapshot, and the original is gone, the message is made of
- * the CARRIED. */
+ * Messages whose record is in our own journal: a DSN is added, and those whom it reports are
+ * forgotten (what it says of them waits like an outcome when their message is not known). A
+ * CARRIED is a copy of another record, and from there on the message's record (PARCEL_OWN); it
+ * changes nothing else of a message that the queue has. One that the queue does not have is
+ * either finished, or the original is still to be read from smtpd's journal: the CARRIED then
+ * waits for it like an outcome. Only when there was no snapshot, and the original is gone, the
+ * message is made of the CARRIED. */
 #ifndef DELIVERY_REPLAY_H
 #define DELIVERY_REPLAY_H
 

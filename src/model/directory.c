@@ -281,6 +281,20 @@ bool directory_may_act_for(const struct directory *d, uint64_t credential, uint6
     return may;
 }
 
+void directory_patience(const struct directory *d, uint64_t account, span *expiry,
+                        span *warn_after)
+{
+    const struct directory_state *s = directory_read_lock(d);
+    const struct account_node *n = directory_state_account(s, account);
+    span expire = n ? n->value.expire_after : 0;
+    span warn = n ? n->value.warn_after : 0;
+    directory_read_unlock(d);
+    if (expire > 0)
+        *expiry = expire;
+    if (warn != 0)
+        *warn_after = warn > 0 ? warn : 0;
+}
+
 bool directory_has_credential(const struct directory *d, uint64_t credential)
 {
     const struct directory_state *s = directory_read_lock(d);

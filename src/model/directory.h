@@ -67,6 +67,8 @@ struct directory_account {
     size_t sender_count;
     uint32_t max_recipients;
     uint64_t max_size;
+    span expire_after; /* mail that cannot be delivered is tried so long; 0: the server's */
+    span warn_after;   /* its sender is told after so long; 0: the server's, < 0: never */
     uint64_t unlocked; /* version of the directory at the last unlock; 0: never */
     struct plan plan;
     slice preset;
@@ -156,6 +158,11 @@ struct directory_periods {
 };
 bool directory_periods(const struct directory *d, uint64_t account,
                        struct directory_periods *out) NONNULL(1, 3);
+
+/* What the account says of its mail that cannot be delivered takes the place of *expiry and
+ * *warn_after (0: never); what it does not say, or an unknown account, changes nothing. */
+void directory_patience(const struct directory *d, uint64_t account, span *expiry,
+                        span *warn_after) NONNULL(1, 3, 4);
 
 /* Is the credential still there (sessions check after a change)? */
 bool directory_has_credential(const struct directory *d, uint64_t credential) NONNULL(1);

@@ -103,6 +103,8 @@ void directory_put_account(struct buf *fields, uint64_t version,
         record_put(fields, TAG_SENDER, a->senders[i]);
     put_number(fields, TAG_MAX_RECIPIENTS, a->max_recipients);
     put_number(fields, TAG_MAX_SIZE, a->max_size);
+    put_number(fields, TAG_EXPIRE_AFTER, (uint64_t)a->expire_after);
+    put_number(fields, TAG_WARN_AFTER, (uint64_t)a->warn_after);
     put_number(fields, TAG_UNLOCKED, a->unlocked);
     put_plan(fields, &a->plan);
     put_rules(fields, a->preset, a->rules, a->rule_count);
@@ -301,6 +303,12 @@ static void take_account_field(struct directory_account *a, const struct record_
     case TAG_MAX_SIZE:
         a->max_size = f->number;
         break;
+    case TAG_EXPIRE_AFTER:
+        a->expire_after = (span)f->number;
+        break;
+    case TAG_WARN_AFTER:
+        a->warn_after = (span)f->number;
+        break;
     case TAG_UNLOCKED:
         a->unlocked = f->number;
         break;
@@ -313,7 +321,7 @@ static bool is_account_whole(const struct directory_account *a, uint64_t state, 
                              uint64_t recipients)
 {
     return state <= ACCOUNT_SUSPENDED && right <= SENDERS_EXACT && recipients <= UINT32_MAX &&
-           a->customer != 0 && a->login.len > 0;
+           a->customer != 0 && a->login.len > 0 && a->expire_after >= 0 && a->warn_after >= -1;
 }
 
 int account_node_new(slice fields, struct account_node **out)
