@@ -130,9 +130,10 @@ enum record_tag {
     TAG_MAX_SIZE = 80,
     TAG_CONTACT = 81,
     TAG_TIME_ZONE = 82,
-    TAG_RULE = 83,     /* one rule as a line of text (policy/rule); repeated */
-    TAG_PRESET = 84,   /* name of a preset (model/preset) */
-    TAG_UNLOCKED = 86, /* of an account: locks by rule under older versions are lifted */
+    TAG_RULE = 83,   /* one rule as a line of text (policy/rule); repeated */
+    TAG_PRESET = 84, /* name of a preset (model/preset) */
+    TAG_UNLOCKED =
+        86, /* of an account or customer: locks by rule under older versions are lifted */
     /* COMMAND */
     TAG_VERB = 90,
     TAG_ARGUMENT = 91,
@@ -152,6 +153,7 @@ enum record_tag {
     TAG_USED = 114,    /* with what passed it */
     TAG_MAXIMUM = 115, /* with the credit */
     TAG_PLAN = 116,    /* DIRECTORY: of an account, six u64 (model/directory_codec) */
+    TAG_PROFILE = 117, /* DIRECTORY: of an account, a preset's name beside its own */
     /* MESSAGE: the Subject field's value, unfolded, its first octets (smtpd/message). */
     TAG_SUBJECT = 120,
 };

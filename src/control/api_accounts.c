@@ -20,7 +20,7 @@ static json_t *to_json(const struct api_request *r, const struct store_account *
     const struct directory_account *d = &a->d;
     return json_pack(
         "{s:I, s:o, s:o, s:I, s:s, s:o, s:o, s:s, s:s, s:o, s:I, s:I, s:o, s:o, s:o,"
-        " s:I, s:o, s:o, s:I}",
+        " s:I, s:o, s:o, s:I, s:o, s:o}",
         "id", (json_int_t)d->id, "login", api_text(d->login), "customer",
         api_text(a->customer_name), "customer_id", (json_int_t)d->customer, "state",
         api_state(r, d->state, d->until), "until", api_stamp(d->until), "reason",
@@ -30,7 +30,8 @@ static json_t *to_json(const struct api_request *r, const struct store_account *
         "max_size", (json_int_t)d->max_size, "language", api_text(d->language), "time_zone",
         api_text(d->time_zone), "contact", api_text(d->contact), "credentials",
         (json_int_t)a->credentials, "created", api_stamp(a->created), "preset",
-        api_text(d->preset), "rules", (json_int_t)d->rule_count);
+        api_text(d->preset), "rules", (json_int_t)d->rule_count, "profile",
+        api_text(d->profile), "plan", api_plan(d));
 }
 
 static void no_customer(struct api_request *r, slice name)
@@ -157,16 +158,22 @@ static bool read_senders(struct api_request *r, struct directory_account *d)
     return true;
 }
 
+static const char *check_profile(slice s)
+{
+    return s.len == 0 || slice_eq(s, SLICE("prudent")) ? NULL : "\"prudent\", or null: none";
+}
+
 static bool read_body(struct api_request *r, struct directory_account *d)
 {
     static const char *const keys[] = {"login",    "customer", "language",    "time_zone",
                                        "contact",  "senders",  "sender_list", "max_recipients",
-                                       "max_size", NULL};
+                                       "max_size", "profile",  NULL};
     uint64_t recipients = d->max_recipients;
     if (!api_knows_keys(r, keys) || !api_take_text(r, "login", name_check_login, &d->login) ||
         !api_take_text(r, "language", name_check_language, &d->language) ||
         !api_take_text(r, "time_zone", name_check_time_zone, &d->time_zone) ||
         !api_take_text(r, "contact", name_check_contact, &d->contact) ||
+        !api_take_text(r, "profile", check_profile, &d->profile) ||
         !api_take_number(r, "max_recipients", RECIPIENTS_MAX, &recipients) ||
         !api_take_number(r, "max_size", SIZE_MAX_OCTETS, &d->max_size))
         return false;

@@ -164,10 +164,13 @@ void api_customer_unlock(struct api_request *r)
         api_rollback(r);
         return;
     }
-    c.d.state = ACCOUNT_ACTIVE;
-    c.d.until = 0;
-    c.d.reason = (slice){0};
-    put(r, &c.d, 200);
+    int rc = store_customer_unlock(r->api->config.store, &c.d);
+    if (rc == 0) {
+        put(r, &c.d, 200);
+        return;
+    }
+    api_fail(r, rc);
+    api_rollback(r);
 }
 
 void api_customer_remove(struct api_request *r)

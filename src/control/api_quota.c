@@ -16,8 +16,13 @@ static json_t *line_to_json(const json_t *line)
     free_at = json_is_integer(free_at) ? api_stamp((stamp)json_integer_value(free_at))
               : free_at                ? json_incref(free_at)
                                        : json_null();
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:o}", "rule", rule, "scope", scope, "used",
-                     used, "max", max, "left", used < max ? max - used : 0, "free_at", free_at);
+    json_t *answer =
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:o}", "rule", rule, "scope", scope, "used", used,
+                  "max", max, "left", used < max ? max - used : 0, "free_at", free_at);
+    json_t *period = json_object_get(line, "period"); /* of a plan */
+    if (answer && period)
+        json_object_set(answer, "period", period);
+    return answer;
 }
 
 /* Whether it is locked, too: then no room in a window helps. */

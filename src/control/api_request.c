@@ -337,6 +337,8 @@ const struct api_route api_routes[] = {
     {"PATCH", "/v1/accounts/*", api_account_change},
     {"DELETE", "/v1/accounts/*", api_account_remove},
     {"POST", "/v1/accounts/*/lock", api_account_lock},
+    {"GET", "/v1/accounts/*/plan", api_account_plan_show},
+    {"POST", "/v1/accounts/*/plan", api_account_plan},
     {"POST", "/v1/accounts/*/unlock", api_account_unlock},
     {"GET", "/v1/accounts/*/credentials", api_credentials_list},
     {"POST", "/v1/accounts/*/credentials", api_credentials_add},

@@ -120,6 +120,8 @@ void api_rollback(struct api_request *r) NONNULL(1);
 /* JSON of a text (null when empty), and of a moment (null when 0 or never). */
 json_t *api_text(slice s);
 json_t *api_stamp(stamp at);
+/* An account's plan; null when it has none of its own. */
+json_t *api_plan(const struct directory_account *d) NONNULL(1);
 /* "locked", "suspended", or "active" when its end has passed. */
 const char *api_state(const struct api_request *r, enum account_state state, stamp until)
     NONNULL(1);
@@ -128,7 +130,8 @@ const char *api_state(const struct api_request *r, enum account_state state, sta
 api_handler api_customers_list, api_customers_add, api_customer_show, api_customer_change,
     api_customer_remove, api_customer_lock, api_customer_unlock;
 api_handler api_accounts_list, api_accounts_add, api_account_show, api_account_change,
-    api_account_remove, api_account_lock, api_account_unlock;
+    api_account_remove, api_account_lock, api_account_unlock, api_account_plan_show,
+    api_account_plan;
 api_handler api_credentials_list, api_credentials_add, api_credential_remove;
 api_handler api_presets_list, api_preset_show;
 api_handler api_account_rules, api_account_rule_add, api_account_rule_remove,

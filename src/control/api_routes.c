@@ -8,7 +8,7 @@
 #define PEOPLE "language time_zone contact"
 #define LOCK "reason for"
 #define CUSTOMER "parent " PEOPLE
-#define ACCOUNT "senders sender_list max_recipients max_size " PEOPLE
+#define ACCOUNT "senders sender_list max_recipients max_size profile " PEOPLE
 
 /* who: may use it, and all who may more. query, body: names with blanks between; a "!" marks
  * what must be there. */
@@ -34,6 +34,10 @@ static const struct api_description {
      "login customer " ACCOUNT},
     {"DELETE", "/v1/accounts/*", API_ADMIN, "Remove an account and its credentials"},
     {"POST", "/v1/accounts/*/lock", API_ADMIN, "Stop an account from sending", NULL, LOCK},
+    {"GET", "/v1/accounts/*/plan", API_READ, "Show an account's plan and its running period"},
+    {"POST", "/v1/accounts/*/plan", API_ADMIN,
+     "Change an account's plan: moments as 2026-12-01 or 2026-12-01T08:00 of its time zone",
+     NULL, "start end once credit credit_until reset"},
     {"POST", "/v1/accounts/*/unlock", API_ADMIN, "Lift an account's lock"},
     {"GET", "/v1/accounts/*/credentials", API_READ, "List an account's credentials",
      "limit after"},

@@ -117,6 +117,8 @@ static slice origin_text(struct api_request *r, const struct owner *o, enum limi
     case LIMIT_FROM_CUSTOMER_PRESET:
         return arena_printf(&r->arena, "preset %.*s of the customer",
                             SLICE_ARG(o->customer.d.preset));
+    case LIMIT_FROM_PROFILE:
+        return arena_printf(&r->arena, "profile %.*s", SLICE_ARG(o->account.d.profile));
     case LIMIT_FROM_ACCOUNT:
         return SLICE("account");
     case LIMIT_FROM_CUSTOMER:
@@ -136,6 +138,7 @@ static json_t *applied_to_json(struct api_request *r, const struct owner *o)
         .credential = UINT64_MAX, /* any: the rules for one are to be seen */
         .account_preset = preset_set(r, a->preset),
         .customer_preset = preset_set(r, c->preset),
+        .profile = preset_set(r, a->profile),
         .account_rules = {a->rules, a->rule_count},
         .customer_rules = {c->rules, c->rule_count},
     };

@@ -2,6 +2,7 @@
 
 #include "codec/host.h"
 #include "codec/path.h"
+#include "policy/calendar.h"
 
 enum { PASSWORD_MIN = 8, PASSWORD_MAX = 1024 };
 
@@ -115,6 +116,89 @@ const char *name_take_sender(struct arena *a, enum sender_right right, slice s, 
         return "an address: anna@example.org";
     *out = path_canonical(a, &path);
     return NULL;
+}
+
+/* So many digits off the front. */
+static bool take_digits(slice *s, size_t count, int *out)
+{
+    uint64_t number;
+    if (s->len < count || !is_number(slice_to(*s, count)) ||
+        !slice_to_u64(slice_to(*s, count), &number))
+        return false;
+    *out = (int)number;
+    *s = slice_from(*s, count);
+    return true;
+}
+
+static bool take_sign(slice *s, char sign)
+{
+    bool is_there = s->len > 0 && s->ptr[0] == sign;
+    if (is_there)
+        *s = slice_from(*s, 1);
+    return is_there;
+}
+
+static bool take_date(slice *s, struct date *out)
+{
+    int year;
+    if (!take_digits(s, 4, &year) || !take_sign(s, '-') || !take_digits(s, 2, &out->month) ||
+        !take_sign(s, '-') || !take_digits(s, 2, &out->day))
+        return false;
+    out->year = year;
+    return year >= 1970 && year < 2400 && out->month >= 1 && out->month <= 12 &&
+           out->day >= 1 && out->day <= calendar_days_in_month(year, out->month);
+}
+
+static bool take_time(slice *s, span *out)
+{
+    int hour;
+    int minute;
+    int second = 0;
+    if (!take_digits(s, 2, &hour) || !take_sign(s, ':') || !take_digits(s, 2, &minute) ||
+        (take_sign(s, ':') && !take_digits(s, 2, &second)))
+        return false;
+    *out = hour * SPAN_HOUR + minute * SPAN_MINUTE + second * SPAN_SECOND;
+    return hour < 24 && minute < 60 && second < 60;
+}
+
+bool name_parse_moment(slice s, const struct zone *zone, stamp now, stamp *out)
+{
+    struct date date;
+    span time = 0;
+    if (slice_eq(s, SLICE("now"))) {
+        *out = now;
+        return true;
+    }
+    if (!take_date(&s, &date) || (take_sign(&s, 'T') && !take_time(&s, &time)))
+        return false;
+    stamp local = calendar_day(date) * SPAN_DAY + time;
+    bool is_utc = take_sign(&s, 'Z');
+    *out = is_utc ? local : zone_from_local(zone, local);
+    return s.len == 0;
+}
+
+bool name_parse_amount(slice s, uint64_t *out)
+{
+    static const struct {
+        slice suffix;
+        uint64_t factor;
+    } units[] = {{SLICE_INIT("GB"), 1000000000},
+                 {SLICE_INIT("MB"), 1000000},
+                 {SLICE_INIT("KB"), 1000},
+                 {SLICE_INIT("B"), 1}};
+    uint64_t factor = 1;
+    for (size_t i = 0; i < COUNT_OF(units); i++) {
+        if (!slice_ends(s, units[i].suffix))
+            continue;
+        factor = units[i].factor;
+        s.len -= units[i].suffix.len;
+        break;
+    }
+    uint64_t number;
+    if (!slice_to_u64(s, &number) || number > (uint64_t)INT64_MAX / factor)
+        return false;
+    *out = number * factor;
+    return true;
 }
 
 bool name_parse_span(slice s, span *out)

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/stamp.h"
 #include "policy/account.h"
+#include "policy/zone.h"
 
 enum { NAME_MAX_LEN = 255, SENDERS_MAX = 1000 };
 
@@ -26,6 +27,12 @@ const char *name_take_sender(struct arena *a, enum sender_right right, slice s, 
 
 /* "90s", "30m", "24h", "5d", "2w": false for anything else, for 0, and over ten years. */
 bool name_parse_span(slice s, span *out) NONNULL(2);
+
+/* "2026-12-01", "2026-12-01T08:30", "2026-12-01T08:30:05" as the clock on the wall shows it in
+ * the zone, or in UTC with a "Z" behind; "now". Years from 1970 to 2399. */
+bool name_parse_moment(slice s, const struct zone *zone, stamp now, stamp *out) NONNULL(2, 4);
+/* "9000", "10MB" (B, KB, MB, GB: decimal, as in rules). */
+bool name_parse_amount(slice s, uint64_t *out) NONNULL(2);
 
 const char *name_of_right(enum sender_right right);
 bool name_parse_right(slice s, enum sender_right *out) NONNULL(2);

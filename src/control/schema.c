@@ -108,6 +108,16 @@ const char *const schema_steps[] = {
 
     /* 4: locks by rule that were made under an older version of the directory are lifted. */
     "ALTER TABLE accounts ADD COLUMN unlocked INTEGER NOT NULL DEFAULT 0;",
+
+    /* 5: plans, profiles; unlocks of whole customers. */
+    "ALTER TABLE accounts ADD COLUMN plan_start INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE accounts ADD COLUMN plan_end INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE accounts ADD COLUMN plan_once INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE accounts ADD COLUMN plan_reset INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE accounts ADD COLUMN plan_credit INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE accounts ADD COLUMN plan_credit_until INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE accounts ADD COLUMN profile TEXT;"
+    "ALTER TABLE customers ADD COLUMN unlocked INTEGER NOT NULL DEFAULT 0;",
 };
 
 const size_t schema_step_count = COUNT_OF(schema_steps);

@@ -112,6 +112,8 @@ int store_customer_list(struct store *s, uint64_t after, unsigned limit, struct 
  * customer; -ELOOP: it would be its own reseller. */
 int store_customer_put(struct store *s, struct directory_customer *c, stamp now) MUST_USE
     NONNULL(1, 2);
+/* As store_account_unlock; store_customer_put must follow in the same transaction. */
+int store_customer_unlock(struct store *s, struct directory_customer *c) MUST_USE NONNULL(1, 2);
 /* -EBUSY: it has accounts or customers of its own. */
 int store_customer_remove(struct store *s, uint64_t id) MUST_USE NONNULL(1);
 

@@ -6,7 +6,8 @@
     "a.id, a.customer, a.login, a.language, a.time_zone, a.contact, a.state, a.until, " \
     "a.reason, a.sender_right, a.max_recipients, a.max_size, a.created, c.name, "       \
     "(SELECT count(*) FROM credentials x WHERE x.account = a.id), c.state, c.until, "   \
-    "a.preset, a.unlocked"                                                              \
+    "a.preset, a.unlocked, a.plan_start, a.plan_end, a.plan_once, a.plan_reset, "       \
+    "a.plan_credit, a.plan_credit_until, a.profile"                                     \
     " FROM accounts a JOIN customers c ON c.id = a.customer"
 
 static stamp read_until(enum account_state state, uint64_t until)
@@ -58,6 +59,15 @@ static int read_row(struct store *s, sqlite3_stmt *row, struct arena *a,
     out->customer_until = read_until(out->customer_state, sql_u64(row, 16));
     out->d.preset = sql_bytes(row, 17, a);
     out->d.unlocked = sql_u64(row, 18);
+    out->d.plan = (struct plan){
+        .start = (stamp)sql_u64(row, 19),
+        .end = (stamp)sql_u64(row, 20),
+        .is_once = sql_u64(row, 21) != 0,
+        .reset = (stamp)sql_u64(row, 22),
+        .credit = sql_u64(row, 23),
+        .credit_until = (stamp)sql_u64(row, 24),
+    };
+    out->d.profile = sql_bytes(row, 25, a);
     struct rule_set rules = {0};
     int rc = store_rules_read(s, STORE_ACCOUNT_RULES, out->d.id, a, &rules);
     out->d.rules = rules.rules;
@@ -186,11 +196,24 @@ int store_account_unlock(struct store *s, struct directory_account *a)
     return 0;
 }
 
+static int write_plan(struct store *s, const struct directory_account *a)
+{
+    const struct plan *p = &a->plan;
+    return SQL_RUN(s->db,
+                   "UPDATE accounts SET plan_start = ?1, plan_end = ?2, plan_once = ?3,"
+                   " plan_reset = ?4, plan_credit = ?5, plan_credit_until = ?6, profile = ?7"
+                   " WHERE id = ?8",
+                   SQL_I(p->start), SQL_I(p->end), SQL_I(p->is_once), SQL_I(p->reset),
+                   SQL_I(p->credit), SQL_I(p->credit_until), SQL_T0(a->profile), SQL_I(a->id));
+}
+
 int store_account_put(struct store *s, struct directory_account *a, stamp now)
 {
     int rc = a->id == 0 ? insert(s, a, now) : update(s, a);
     if (rc == 0)
         rc = replace_senders(s, a);
+    if (rc == 0)
+        rc = write_plan(s, a);
     if (rc == 0)
         rc = store_rules_write(s, STORE_ACCOUNT_RULES, a->id, a->rules, a->rule_count);
     if (rc < 0)

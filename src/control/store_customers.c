@@ -8,7 +8,7 @@ enum { DEPTH_MAX = 8 };
 #define COLUMNS                                                                                \
     "c.id, c.parent, c.name, c.language, c.time_zone, c.contact, c.state, c.until, "           \
     "c.reason, c.created, p.name, (SELECT count(*) FROM accounts a WHERE a.customer = c.id), " \
-    "c.preset"                                                                                 \
+    "c.preset, c.unlocked"                                                                     \
     " FROM customers c LEFT JOIN customers p ON p.id = c.parent"
 
 static int read_row(struct store *s, sqlite3_stmt *row, struct arena *a,
@@ -31,6 +31,7 @@ static int read_row(struct store *s, sqlite3_stmt *row, struct arena *a,
     if (out->d.state != ACCOUNT_ACTIVE && out->d.until == 0)
         out->d.until = STAMP_NEVER;
     out->d.preset = sql_bytes(row, 12, a);
+    out->d.unlocked = sql_u64(row, 13);
     struct rule_set rules = {0};
     int rc = store_rules_read(s, STORE_CUSTOMER_RULES, out->d.id, a, &rules);
     out->d.rules = rules.rules;
@@ -145,6 +146,20 @@ static int update(struct store *s, const struct directory_customer *c)
     if (rc == 0 && sqlite3_changes(s->db) == 0)
         rc = -ENOENT;
     return rc;
+}
+
+int store_customer_unlock(struct store *s, struct directory_customer *c)
+{
+    uint64_t version = store_next_version(s);
+    int rc = SQL_RUN(s->db, "UPDATE customers SET unlocked = ?1 WHERE id = ?2", SQL_I(version),
+                     SQL_I(c->id));
+    if (rc < 0)
+        return rc;
+    c->state = ACCOUNT_ACTIVE;
+    c->until = 0;
+    c->reason = (slice){0};
+    c->unlocked = version;
+    return 0;
 }
 
 int store_customer_put(struct store *s, struct directory_customer *c, stamp now)

@@ -47,7 +47,8 @@ struct directory_customer {
     enum account_state state;
     stamp until;
     slice reason;
-    slice preset; /* its name; empty: none */
+    uint64_t unlocked; /* as an account's */
+    slice preset;      /* its name; empty: none */
     const struct rule *rules;
     size_t rule_count;
 };
@@ -71,6 +72,7 @@ struct directory_account {
     span warn_after;   /* its sender is told after so long; 0: the server's, < 0: never */
     uint64_t unlocked; /* version of the directory at the last unlock; 0: never */
     struct plan plan;
+    slice profile; /* a preset whose rules apply besides; empty: none */
     slice preset;
     const struct rule *rules;
     size_t rule_count;

@@ -83,6 +83,7 @@ void directory_put_customer(struct buf *fields, uint64_t version,
     record_put_u64(fields, TAG_STATE, (uint64_t)c->state);
     put_number(fields, TAG_UNTIL, (uint64_t)c->until);
     put_text(fields, TAG_REASON, c->reason);
+    put_number(fields, TAG_UNLOCKED, c->unlocked);
     put_rules(fields, c->preset, c->rules, c->rule_count);
 }
 
@@ -107,6 +108,7 @@ void directory_put_account(struct buf *fields, uint64_t version,
     put_number(fields, TAG_WARN_AFTER, (uint64_t)a->warn_after);
     put_number(fields, TAG_UNLOCKED, a->unlocked);
     put_plan(fields, &a->plan);
+    put_text(fields, TAG_PROFILE, a->profile);
     put_rules(fields, a->preset, a->rules, a->rule_count);
 }
 
@@ -252,6 +254,9 @@ int customer_node_new(slice fields, struct customer_node **out)
         case TAG_REASON:
             c->reason = f.value;
             break;
+        case TAG_UNLOCKED:
+            c->unlocked = f.number;
+            break;
         case TAG_PRESET:
             rc = rc < 0 ? rc : take_preset(&c->preset, f.value);
             break;
@@ -354,6 +359,8 @@ int account_node_new(slice fields, struct account_node **out)
             sender[a->sender_count++] = f.value;
         else if (f.tag == TAG_PRESET)
             rc = rc < 0 ? rc : take_preset(&a->preset, f.value);
+        else if (f.tag == TAG_PROFILE)
+            rc = rc < 0 ? rc : take_preset(&a->profile, f.value);
         else if (f.tag == TAG_PLAN)
             rc = rc < 0 ? rc : take_plan(&a->plan, f.value);
         else if (f.tag == TAG_RULE)

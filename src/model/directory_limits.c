@@ -23,6 +23,7 @@ size_t directory_limits(const struct directory *d, uint64_t account, uint64_t cr
             .credential = credential,
             .account_preset = preset_set(d, n->value.preset),
             .customer_preset = preset_set(d, c->value.preset),
+            .profile = preset_set(d, n->value.profile),
             .account_rules = {n->value.rules, n->value.rule_count},
             .customer_rules = {c->value.rules, c->value.rule_count},
         };

@@ -64,8 +64,8 @@ static void add_customer_preset(struct merge *m)
 size_t limits_merge(const struct limit_sources *s, struct arena *a, const struct limit **out,
                     const enum limit_origin **origins)
 {
-    size_t room = s->account_preset.count + s->customer_preset.count + s->account_rules.count +
-                  s->customer_rules.count;
+    size_t room = s->account_preset.count + s->customer_preset.count + s->profile.count +
+                  s->account_rules.count + s->customer_rules.count;
     struct merge m = {
         .sources = s,
         .limits = arena_array(a, struct limit, room),
@@ -73,6 +73,10 @@ size_t limits_merge(const struct limit_sources *s, struct arena *a, const struct
     };
     add_account_preset(&m);
     add_customer_preset(&m);
+    for (size_t i = 0; i < s->profile.count; i++) {
+        if (!has_replacement(s->account_rules, &s->profile.rules[i]))
+            add(&m, &s->profile.rules[i], LIMIT_FROM_PROFILE);
+    }
     for (size_t i = 0; i < s->account_rules.count; i++)
         add(&m, &s->account_rules.rules[i], LIMIT_FROM_ACCOUNT);
     for (size_t i = 0; i < s->customer_rules.count; i++)

@@ -3,7 +3,8 @@
  *   the rules of the account's preset, or of its customer's when it has none of its own,
  *   the rules for the whole customer of the customer's preset in any case: no account leaves
  *   what all of them may send together,
- *   the account's own rules, in place of the preset's of the same scope, unit and window,
+ *   the rules of the account's profile, besides,
+ *   the account's own rules, in place of those of the same scope, unit and window,
  *   the customer's own rules, in place of its preset's and of any preset's for the whole
  *   customer; besides those of the account: the stricter decides. */
 #ifndef MODEL_LIMITS_H
@@ -24,6 +25,7 @@ struct limit_sources {
     uint64_t credential; /* 0: none, and the rules for one are left out */
     struct rule_set account_preset;
     struct rule_set customer_preset;
+    struct rule_set profile; /* of the account */
     struct rule_set account_rules;
     struct rule_set customer_rules;
 };
@@ -31,6 +33,7 @@ struct limit_sources {
 enum limit_origin {
     LIMIT_FROM_ACCOUNT_PRESET,
     LIMIT_FROM_CUSTOMER_PRESET,
+    LIMIT_FROM_PROFILE,
     LIMIT_FROM_ACCOUNT,
     LIMIT_FROM_CUSTOMER,
 };

@@ -2,13 +2,6 @@
 
 #include "policy/calendar.h"
 
-/* The moment at which the clock on the wall shows this. */
-static stamp from_local(const struct zone *z, stamp local)
-{
-    stamp at = local - zone_at(z, local).offset;
-    return local - zone_at(z, at).offset;
-}
-
 /* The first period's begin, as the clock on the wall shows it: where months are counted from.
  */
 struct anchor {
@@ -35,7 +28,7 @@ static stamp border(const struct plan *p, const struct zone *z, const struct anc
     if (months == 0 && p->start)
         return p->start;
     int64_t day = calendar_day(calendar_add_months(a->date, months));
-    return from_local(z, day * SPAN_DAY + a->time);
+    return zone_from_local(z, day * SPAN_DAY + a->time);
 }
 
 static void find_month(const struct plan *p, const struct zone *z, stamp now,

@@ -70,3 +70,9 @@ struct zone_time zone_at(const struct zone *z, stamp at)
         return (struct zone_time){z->offset + SPAN_HOUR, z->summer};
     return (struct zone_time){z->offset, z->winter};
 }
+
+stamp zone_from_local(const struct zone *z, stamp local)
+{
+    stamp at = local - zone_at(z, local).offset;
+    return local - zone_at(z, at).offset;
+}

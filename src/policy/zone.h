@@ -21,4 +21,8 @@ struct zone_time {
 };
 struct zone_time zone_at(const struct zone *z, stamp at) NONNULL(1);
 
+/* The moment at which the clock on the wall shows this; an hour that is skipped ends where it
+ * would have begun, of one that comes twice it is either. */
+stamp zone_from_local(const struct zone *z, stamp local) NONNULL(1);
+
 #endif

@@ -36,6 +36,7 @@ static void show(struct tool_call *c, const json_t *answer)
     show_pair("Message size", limit(c, answer, "max_size"));
     show_pair("Credentials", show_text(a, answer, "credentials"));
     show_pair("Preset", show_text(a, answer, "preset"));
+    show_pair("Profile", show_text(a, answer, "profile"));
     show_pair("Own rules", show_text(a, answer, "rules"));
     show_pair("Language", show_text(a, answer, "language"));
     show_pair("Time zone", show_text(a, answer, "time_zone"));
@@ -92,6 +93,7 @@ static int read_senders(struct tool_call *c, json_t *body)
 static int read_options(struct tool_call *c, json_t *body)
 {
     body_text(c, body, "customer", "customer");
+    body_text(c, body, "profile", "profile");
     body_people(c, body);
     if (!body_number(c, body, "max-recipients", "max_recipients", false) ||
         !body_number(c, body, "max-size", "max_size", true))

@@ -90,7 +90,7 @@ int customer_add(struct tool_call *c), customer_list(struct tool_call *c),
 int account_add(struct tool_call *c), account_list(struct tool_call *c),
     account_show(struct tool_call *c), account_set(struct tool_call *c),
     account_remove(struct tool_call *c), account_lock(struct tool_call *c),
-    account_unlock(struct tool_call *c);
+    account_unlock(struct tool_call *c), account_plan(struct tool_call *c);
 int credential_add(struct tool_call *c), credential_list(struct tool_call *c),
     credential_revoke(struct tool_call *c);
 int preset_list(struct tool_call *c), preset_show(struct tool_call *c),

@@ -43,7 +43,22 @@ static const struct tool_option customer_set_options[] = {
      false},                                                                                  \
         {"sender", "DOMAIN|ADDRESS", "a permitted domain or address; may be repeated", true}, \
         {"max-recipients", "N", "recipients per message; 0: the server's limit", false},      \
-        {"max-size", "SIZE", "largest message, as 25M; 0: the server's limit", false}, PEOPLE
+        {"max-size", "SIZE", "largest message, as 25M; 0: the server's limit", false},        \
+        {"profile", "NAME", "prudent: deliver slowly, for new lists; \"\": none", false},     \
+        PEOPLE
+
+static const struct tool_option plan_options[] = {
+    {"start", "MOMENT", "when the first period begins; none: on each first of the month",
+     false},
+    {"end", "MOMENT", "from when on nothing is accepted; none: it does not end", false},
+    {"once", NULL, "one period from start to end", false},
+    {"monthly", NULL, "a period each month", false},
+    {"credit", "AMOUNT", "added to the maximum: 10MB, 500; 0: none", false},
+    {"credit-until", "MOMENT", "how long (the running period); none: as long as the plan",
+     false},
+    {"reset", NULL, "what was used until now counts no more", false},
+    END,
+};
 
 static const struct tool_option account_options[] = {
     {"customer", "CUSTOMER", "whose account it is", false},
@@ -177,6 +192,18 @@ const struct tool_command tool_commands[] = {
      "account remove shop\n", account_remove},
     {"account lock", "LOGIN", 1, 1, lock_options, "stop an account from sending", NULL,
      "account lock shop --reason \"hijacked\"\naccount lock shop --for 24h\n", account_lock},
+    {"account plan", "LOGIN", 1, 1, plan_options,
+     "show or change from when to when an account's volume counts",
+     "Rules with /month count in periods: calendar months, or months from the plan's start on,"
+     " or one period from its start to its end. MOMENT is a day (2026-12-01) or a time on a day"
+     " (2026-12-01T08:30) as the clock shows it in the account's time zone, or now; none takes"
+     " it away.",
+     "account plan shop\n"
+     "account plan shop --start 2026-12-01 --end 2027-12-01\n"
+     "account plan shop --start now --end 2026-12-31 --once\n"
+     "account plan shop --credit 10MB\n"
+     "account plan shop --reset\n",
+     account_plan},
     {"account unlock", "LOGIN", 1, 1, none, "lift an account's lock", NULL,
      "account unlock shop\n", account_unlock},
 

@@ -50,6 +50,32 @@ static const char *free_at(struct arena *a, const json_t *line)
     return at[0] ? at : "not by itself";
 }
 
+/* The running period of the plan, of the first rule that has one. */
+static void show_period(struct arena *a, const json_t *answer)
+{
+    const json_t *period = NULL;
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(answer, "quota"), i, item)
+    {
+        if (!period)
+            period = json_object_get(item, "period");
+    }
+    if (!period)
+        return;
+    const char *begin = show_text(a, period, "begin");
+    const char *end = show_text(a, period, "end");
+    const char *credit = show_text(a, period, "credit");
+    if (!json_is_true(json_object_get(period, "is_open")))
+        show_pair("Period", end[0] ? arena_printf(a, "none before %s", end).ptr
+                                   : "none: the plan has ended");
+    else
+        show_pair("Period",
+                  arena_printf(a, "%s to %s", begin, end[0] ? end : "the plan's end").ptr);
+    if (strcmp(credit, "0") != 0)
+        show_pair("Credit", credit);
+}
+
 static void show(struct tool_call *c, const json_t *answer)
 {
     static const char *const plain[] = {"RULE", "USED", "MAX", "LEFT", "FREE", NULL};
@@ -66,6 +92,7 @@ static void show(struct tool_call *c, const json_t *answer)
                                          reason[0] ? ": " : "", reason)
                                 .ptr);
     }
+    show_period(a, answer);
     show_table_init(&table, a, has_bars ? with_bars : plain);
     json_array_foreach(json_object_get(answer, "quota"), i, item)
     {

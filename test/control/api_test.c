@@ -297,6 +297,53 @@ static void locks_take_effect_and_end(void **state)
     assert_int_equal(400, call(f, "POST", "/v1/accounts/1/lock", "{\"for\": \"soon\"}"));
 }
 
+static const char *in(struct fixture *f, const char *object, const char *key)
+{
+    const char *value =
+        json_string_value(json_object_get(json_object_get(f->answer, object), key));
+    return value ? value : "";
+}
+
+/* Now is 2024-10-04 00:00:00 UTC. */
+static void plans_have_periods(void **state)
+{
+    struct fixture *f = *state;
+    struct directory_periods p;
+    populate(f);
+    assert_int_equal(200, call(f, "GET", "/v1/accounts/1/plan", ""));
+    assert_true(json_is_null(json_object_get(f->answer, "plan")));
+    assert_string_equal("2024-10-01T00:00:00.000Z", in(f, "period", "begin"));
+    assert_string_equal("2024-11-01T00:00:00.000Z", in(f, "period", "end"));
+    assert_int_equal(200, call(f, "PATCH", "/v1/accounts/1",
+                               "{\"time_zone\": \"Europe/Oslo\", \"profile\": \"prudent\"}"));
+    assert_string_equal("prudent", text(f, "profile"));
+    assert_int_equal(200, call(f, "POST", "/v1/accounts/1/plan",
+                               "{\"start\": \"2024-09-15\", \"end\": \"2025-09-15T12:30\"}"));
+    assert_string_equal("2024-09-14T22:00:00.000Z", in(f, "plan", "start"));
+    assert_string_equal("2025-09-15T10:30:00.000Z", in(f, "plan", "end"));
+    assert_string_equal("2024-10-14T22:00:00.000Z", in(f, "period", "end"));
+    assert_int_equal(200, call(f, "POST", "/v1/accounts/1/plan", "{\"credit\": \"10MB\"}"));
+    assert_string_equal("2024-10-14T22:00:00.000Z", in(f, "plan", "credit_until"));
+    assert_int_equal(200, call(f, "POST", "/v1/accounts/1/plan", "{\"reset\": true}"));
+    assert_true(directory_periods(f->directory, 1, &p));
+    assert_true(p.zone == zone_find(SLICE("Europe/Oslo")));
+    assert_int_equal(p.plan.credit, 10000000);
+    assert_int_equal(p.plan.reset, noon);
+    assert_false(p.plan.is_once);
+    assert_int_equal(400,
+                     call(f, "POST", "/v1/accounts/1/plan", "{\"start\": \"2024-02-30\"}"));
+    assert_int_equal(400, call(f, "POST", "/v1/accounts/1/plan", "{\"start\": \"soon\"}"));
+    assert_int_equal(400, call(f, "POST", "/v1/accounts/1/plan", "{\"end\": \"2024-09-14\"}"));
+    assert_int_equal(400, call(f, "POST", "/v1/accounts/1/plan", "{\"credit\": \"much\"}"));
+    assert_int_equal(400,
+                     call(f, "POST", "/v1/accounts/1/plan", "{\"end\": null, \"once\": true}"));
+    assert_int_equal(404, call(f, "POST", "/v1/accounts/9/plan", "{}"));
+    assert_int_equal(400, call(f, "PATCH", "/v1/accounts/1", "{\"profile\": \"hasty\"}"));
+    assert_int_equal(200, call(f, "POST", "/v1/accounts/1/plan",
+                               "{\"start\": null, \"end\": null, \"credit\": 0}"));
+    assert_string_equal("2024-09-30T22:00:00.000Z", in(f, "period", "begin"));
+}
+
 static const struct directory_credential *verifier(struct fixture *f)
 {
     const struct directory_credential *c = NULL;
@@ -759,7 +806,7 @@ static void presets_are_applied(void **state)
     const struct limit *limits;
     populate(f);
     assert_int_equal(200, call(f, "GET", "/v1/presets", ""));
-    assert_int_equal(4, json_array_size(json_object_get(f->answer, "presets")));
+    assert_int_equal(5, json_array_size(json_object_get(f->answer, "presets")));
     assert_int_equal(404, call(f, "GET", "/v1/presets/gold", ""));
     assert_int_equal(400, call(f, "POST", "/v1/customers/one/preset", "{}"));
     assert_int_equal(400,
@@ -783,6 +830,7 @@ int main(void)
         TEST(customers_live),
         TEST(accounts_live),
         TEST(locks_take_effect_and_end),
+        TEST(plans_have_periods),
         TEST(generated_secret_verifies),
         TEST(chosen_password_verifies),
         TEST(addresses_and_users_sign_in),

@@ -23,6 +23,7 @@ static const struct {
       "account recipients 1000/1d defer", "account recipients 5000/30d defer",
       "customer messages 250/1h defer", "customer recipients 1500/1h defer"}},
     {"relay-plan", {"message recipients 50 defer", "account bytes 500MB/month suspend"}},
+    {"prudent", {"account recipients 360/1h pace"}},
 };
 
 static void have_their_numbers(void **state)
