@@ -43,6 +43,7 @@ enum record_type {
     RECORD_SIGN_IN = 12,
     RECORD_LOCK = 13,      /* a lock by rule */
     RECORD_NOTICE = 14,    /* a rule that notifies was passed; skippable */
+    RECORD_USE = 15,       /* use without a message of ours: what another server has sent */
     RECORD_OUTCOME = 20,   /* what became of recipients of one message in one attempt */
     RECORD_DSN = 21,       /* a notification; fields and body as MESSAGE */
     RECORD_CARRIED = 22,   /* a living message copied out of an old segment; as MESSAGE */
@@ -138,6 +139,9 @@ enum record_tag {
     TAG_VERB = 90,
     TAG_ARGUMENT = 91,
     TAG_BY = 92, /* who gave it */
+    /* USE, which has TAG_MESSAGES, TAG_RECIPIENTS, TAG_OCTETS and, of the envelope and the
+     * client, the tags of MESSAGE. */
+    TAG_FOREIGN_ID = 130, /* the other server's queue id */
     /* What limits count. MESSAGE too has TAG_COUNTED_AT when it is not the header's stamp. LOCK
      * has TAG_ID, TAG_VERSION (of the directory that it was made under), TAG_UNTIL, TAG_RULE,
      * TAG_KEY (whose window), TAG_USED, TAG_REASON; its end has TAG_REMOVED besides. REFUSALS

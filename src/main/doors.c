@@ -172,6 +172,25 @@ static bool open_api(const struct conf *conf, struct handover *h, struct buf *wh
     return fd >= 0;
 }
 
+/* A Unix socket is for a Postfix that runs as a user of its own. */
+static bool open_policy_service(const struct conf *conf, struct handover *h, struct buf *why)
+{
+    slice text = conf->policy_service.address;
+    struct address a;
+    uint16_t port;
+    if (text.len == 0)
+        return true;
+    int fd = conf_endpoint(text, &a, &port) == CONF_ENDPOINT_UNIX
+                 ? open_unix(text, geteuid(), getegid(), 0666)
+                 : open_inet(&a, port, false);
+    if (fd >= 0)
+        handover_add(h, FOR(ROLE_SMTPD), "policy-service", fd);
+    else
+        buf_printf(why, "[policy-service] address: the address %.*s %s\n", SLICE_ARG(text),
+                   advice(-fd));
+    return fd >= 0;
+}
+
 struct unix_door {
     slice path;
     const char *name;
@@ -223,6 +242,7 @@ bool doors_open(const struct conf *conf, const struct process_user users[ROLE_CO
     };
     bool ok = open_listeners(conf, h, why);
     ok = open_api(conf, h, why) && ok;
+    ok = open_policy_service(conf, h, why) && ok;
     for (size_t i = 0; i < COUNT_OF(doors); i++)
         ok = open_door(&doors[i], h, why) && ok;
     arena_fini(&a);
@@ -234,7 +254,8 @@ bool doors_open(const struct conf *conf, const struct process_user users[ROLE_CO
 void doors_shut(const struct handover *h)
 {
     for (size_t i = 0; i < h->count; i++)
-        if (strncmp(h->items[i].name, "listener:", 9) == 0)
+        if (strncmp(h->items[i].name, "listener:", 9) == 0 ||
+            strcmp(h->items[i].name, "policy-service") == 0)
             shutdown(h->items[i].fd, SHUT_RDWR);
 }
 
@@ -255,5 +276,7 @@ void doors_remove(const struct conf *conf)
     for (size_t i = 0; i < conf->listener_count; i++)
         if (slice_starts(conf->listeners[i].address, SLICE("/")))
             remove_one(conf->listeners[i].address);
+    if (slice_starts(conf->policy_service.address, SLICE("/")))
+        remove_one(conf->policy_service.address);
     arena_fini(&a);
 }

@@ -45,6 +45,7 @@ enum conf_log_format { CONF_LOGFMT, CONF_JSON };
 #define CONF_PICK_journal CONF_NOTHING
 #define CONF_PICK_api CONF_NOTHING
 #define CONF_PICK_retention CONF_NOTHING
+#define CONF_PICK_policy_service CONF_NOTHING
 
 struct conf_server {
 #undef CONF_PICK_server
@@ -135,6 +136,14 @@ struct conf_retention {
 #define CONF_PICK_retention CONF_NOTHING
 };
 
+struct conf_policy_service {
+#undef CONF_PICK_policy_service
+#define CONF_PICK_policy_service CONF_TAKE
+#include "model/params.def"
+#undef CONF_PICK_policy_service
+#define CONF_PICK_policy_service CONF_NOTHING
+};
+
 #undef TEXT
 #undef NUMBER
 #undef SIZE
@@ -153,6 +162,7 @@ struct conf {
     struct conf_journal journal;
     struct conf_api api;
     struct conf_retention retention;
+    struct conf_policy_service policy_service;
     const struct conf_listener *listeners;
     size_t listener_count;
     struct arena arena; /* owns all of the above */
@@ -190,6 +200,8 @@ struct conf_name_server {
 };
 bool conf_next_name_server(slice *list, struct conf_name_server *out) NONNULL(1, 2);
 enum { CONF_NAME_SERVERS_MAX = 8 };
+/* Takes the next word off a list with blanks between; false at its end. */
+bool conf_next_word(slice *list, slice *word) NONNULL(1, 2);
 /* Longest path of a Unix socket. */
 enum { CONF_SOCKET_PATH_MAX = 107 };
 

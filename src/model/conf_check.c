@@ -221,6 +221,46 @@ static void check_api(struct check *k)
                 SLICE_ARG(api->listen));
 }
 
+bool conf_next_word(slice *list, slice *word)
+{
+    *list = slice_trim(*list);
+    return slice_split(list, ' ', word);
+}
+
+static bool is_account_by(slice word)
+{
+    return slice_eq(word, SLICE("login")) || slice_eq(word, SLICE("client")) ||
+           slice_eq(word, SLICE("sender"));
+}
+
+static void check_policy_service(struct check *k)
+{
+    const struct conf_policy_service *p = &k->conf->policy_service;
+    struct address a;
+    struct cidr network;
+    uint16_t port;
+    slice word;
+    if (p->address.len > 0 && (p->address.len > CONF_SOCKET_PATH_MAX ||
+                               conf_endpoint(p->address, &a, &port) == CONF_ENDPOINT_BAD))
+        PROBLEM(k, line_of(k, &p->address),
+                "address: `%.*s` is no address with a port; write `127.0.0.1:10031`, say, or "
+                "the path of a Unix socket (at most %d octets)",
+                SLICE_ARG(p->address), CONF_SOCKET_PATH_MAX);
+    for (slice rest = p->clients; conf_next_word(&rest, &word);)
+        if (!cidr_parse(word, &network))
+            PROBLEM(k, line_of(k, &p->clients),
+                    "clients: `%.*s` is no network; write `127.0.0.0/8` or `192.0.2.1`, say",
+                    SLICE_ARG(word));
+    for (slice rest = p->account_by; conf_next_word(&rest, &word);)
+        if (!is_account_by(word))
+            PROBLEM(k, line_of(k, &p->account_by),
+                    "account-by: `%.*s` is not known; write `login`, `client`, `sender`, or "
+                    "several of them",
+                    SLICE_ARG(word));
+    if (slice_is_empty(slice_trim(p->account_by)))
+        PROBLEM(k, line_of(k, &p->account_by), "account-by: write `login`, say");
+}
+
 static void check_numbers(struct check *k)
 {
     const struct conf *c = k->conf;
@@ -245,6 +285,7 @@ unsigned conf_check(const struct conf *c, slice name, const struct conf_lines *l
     check_smarthost(&k);
     check_resolver(&k);
     check_api(&k);
+    check_policy_service(&k);
     for (size_t i = 0; i < c->listener_count; i++)
         check_listener(&k, i);
     return k.problems;

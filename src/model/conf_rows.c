@@ -14,6 +14,7 @@
 #define STRUCT_journal struct conf_journal
 #define STRUCT_api struct conf_api
 #define STRUCT_retention struct conf_retention
+#define STRUCT_policy_service struct conf_policy_service
 
 #define ID_server CONF_IN_SERVER
 #define ID_log CONF_IN_LOG
@@ -26,6 +27,7 @@
 #define ID_journal CONF_IN_JOURNAL
 #define ID_api CONF_IN_API
 #define ID_retention CONF_IN_RETENTION
+#define ID_policy_service CONF_IN_POLICY_SERVICE
 
 #define AT(sect, field_) .section = ID_##sect, .offset = offsetof(STRUCT_##sect, field_)
 #define TEXT(sect, field_, key_, default_, reload_, doc_)                 \
@@ -83,6 +85,7 @@ static const struct {
     [CONF_IN_JOURNAL] = {"journal", offsetof(struct conf, journal)},
     [CONF_IN_API] = {"api", offsetof(struct conf, api)},
     [CONF_IN_RETENTION] = {"retention", offsetof(struct conf, retention)},
+    [CONF_IN_POLICY_SERVICE] = {"policy-service", offsetof(struct conf, policy_service)},
 };
 
 const char *conf_section_name(enum conf_section s)

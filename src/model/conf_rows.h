@@ -16,6 +16,7 @@ enum conf_section {
     CONF_IN_JOURNAL,
     CONF_IN_API,
     CONF_IN_RETENTION,
+    CONF_IN_POLICY_SERVICE,
     CONF_SECTIONS
 };
 

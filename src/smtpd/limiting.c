@@ -170,6 +170,20 @@ bool limiting_reserve(struct limiting *l, struct limiting_view *v,
     return false;
 }
 
+void limiting_keep_recipients(struct limiting *l, struct limiting_charge *c,
+                              uint64_t recipients)
+{
+    struct limit_verdict unused;
+    if (!c->is_held || recipients >= c->recipients)
+        return;
+    pthread_mutex_lock(&l->mutex);
+    enum limiter_result result = limiter_true_up(l->limiter, &c->held, RULE_RECIPIENTS,
+                                                 recipients, limiting_now(l), &unused);
+    pthread_mutex_unlock(&l->mutex);
+    if (result == LIMITER_OK) /* what becomes less is never refused */
+        c->recipients = recipients;
+}
+
 /* ---- the end of the message ---- */
 
 static void release(struct limiting *l, struct limiting_charge *c, stamp now)

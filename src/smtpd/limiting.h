@@ -88,6 +88,10 @@ struct limiting_charge {
 bool limiting_reserve(struct limiting *l, struct limiting_view *v,
                       const struct submission_transaction *t, struct limiting_charge *c,
                       struct wording *refusal) MUST_USE NONNULL(1, 2, 3, 4, 5);
+/* Of the recipients that are held only so many (at least one) are left: the others' room is
+ * free again. */
+void limiting_keep_recipients(struct limiting *l, struct limiting_charge *c,
+                              uint64_t recipients) NONNULL(1, 2);
 /* All of the message is there: trues up what it holds, counts it under the rules that lock,
  * stamps the record and appends it. `fields` is what e->fields will be. False: *refusal is the
  * reply, nothing was appended, the charge is empty. */

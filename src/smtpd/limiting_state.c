@@ -40,13 +40,14 @@ static void load_snapshot(struct limiting *l)
     arena_fini(&arena);
 }
 
+/* Of a message, or of use that has no message of ours. */
 static struct amounts amounts_of_message(slice fields)
 {
     struct amounts used = {.of = {[RULE_MESSAGES] = 1}};
     struct record_field f;
     slice rest = fields;
     while (record_next(&rest, &f) > 0)
-        used.of[RULE_RECIPIENTS] += f.tag == TAG_RECIPIENT;
+        used.of[RULE_RECIPIENTS] += f.tag == TAG_RECIPIENTS ? f.number : f.tag == TAG_RECIPIENT;
     uint64_t octets = record_get_u64(fields, TAG_OCTETS);
     if (octets < LEAST_BYTES)
         octets = LEAST_BYTES;
@@ -69,7 +70,7 @@ static struct amounts amounts_of_refusals(slice fields)
 static void count(struct limiting *l, const struct record_header *h, slice fields,
                   struct arena *a)
 {
-    bool is_message = h->type == RECORD_MESSAGE;
+    bool is_message = h->type == RECORD_MESSAGE || h->type == RECORD_USE;
     struct amounts used = is_message ? amounts_of_message(fields) : amounts_of_refusals(fields);
     uint64_t counted = record_get_u64(fields, TAG_COUNTED_AT);
     stamp at = counted ? (stamp)counted : h->at;
@@ -96,6 +97,7 @@ static void apply(struct limiting *l, const struct journal_record *r, struct are
     switch ((unsigned)r->header.type) {
     case RECORD_MESSAGE:
     case RECORD_REFUSALS:
+    case RECORD_USE:
         if (r->header.account != 0)
             count(l, &r->header, r->fields, a);
         break;

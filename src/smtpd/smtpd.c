@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "journal/large.h"
 #include "net/query.h"
+#include "smtpd/policy_service.h"
 #include "smtpd/status.h"
 #include "smtpd/worker.h"
 
@@ -29,6 +30,7 @@ struct smtpd {
     struct settings *settings;
     struct follow *follow;
     struct query_server *query;
+    struct policy_service *policy;
     struct worker *workers; /* the first runs on the role's loop */
     pthread_t *threads;
     unsigned worker_count;
@@ -301,6 +303,7 @@ static void on_drain(void *ctx)
     d->is_draining = true;
     log_info("draining", LOG_I("sessions", limits_sessions(d->service.limits)));
     timer_set(&d->drain_timer, DRAIN_TIME);
+    policy_service_drain(d->policy);
     for (unsigned i = 0; i < d->worker_count; i++)
         worker_drain(&d->workers[i]);
 }
@@ -367,6 +370,7 @@ static int start(struct smtpd *d)
     int query = role_fd(role, "query");
     if (query >= 0)
         d->query = query_server_new(role->loop, query, answer_query, d);
+    d->policy = policy_service_new(role, &d->service);
     d->idle_task.fn = on_all_idle;
     timer_set(&d->tick, SPAN_SECOND);
     role->on_reload = on_reload;
@@ -394,6 +398,7 @@ static void stop(struct smtpd *d)
             loop_free(&d->workers[i].loop);
     }
     settings_unref(&d->settings);
+    policy_service_free(&d->policy);
     tokens_free(&s->tokens);
     limiting_free(&s->limiting);
     limits_free(&s->limits);

@@ -405,9 +405,11 @@ def crlf(message):
 
 
 class Postfix:
-    """A real Postfix: receives for every domain into a Maildir, or relays to a smarthost."""
+    """A real Postfix: receives for every domain into a Maildir, or relays to a smarthost.
+    settings: more lines of main.cf."""
 
-    def __init__(self, case, relayhost=None, login=None, password=None, name="postfix"):
+    def __init__(self, case, relayhost=None, login=None, password=None, name="postfix",
+                 settings=""):
         self.dir = case.dir / name
         self.port = free_port()
         etc = self.dir / "etc"
@@ -470,7 +472,7 @@ virtual_minimum_uid = 1
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{uid}
 """
-        (etc / "main.cf").write_text(main)
+        (etc / "main.cf").write_text(main + settings)
         services = """pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
