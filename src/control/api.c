@@ -53,20 +53,39 @@ static void admit(struct api_request *r, const struct api_door *door)
         r->access = API_ADMIN;
 }
 
+/* Who may use it at all may send large mails; everything else is small. */
+static size_t body_max(const struct api_request *r, const char *url)
+{
+    bool is_mail = strcmp(r->method, "POST") == 0 && strcmp(url, "/v1/messages") == 0;
+    return is_mail && r->access != API_NOBODY ? API_MESSAGE_MAX : API_BODY_MAX;
+}
+
 static struct api_request *request_new(const struct api_door *door, struct MHD_Connection *c,
-                                       const char *method)
+                                       const char *method, const char *url)
 {
     struct api *a = door->api;
     struct api_request *r = xcalloc(1, sizeof(*r));
     r->api = a;
     r->connection = c;
     r->method = method;
-    r->text = BUF_BOUNDED(API_BODY_MAX);
     r->now = env_now(a->config.env);
     r->uid = (uid_t)-1;
     r->is_tcp = door->is_tcp;
     admit(r, door);
+    r->body_max = body_max(r, url);
+    r->text = BUF_BOUNDED(r->body_max);
     return r;
+}
+
+/* Takes more of the body; what passes the memory for large ones is dropped. */
+static void take_body(struct api_request *r, slice bytes)
+{
+    if (r->text.len + bytes.len > API_BODY_MAX && r->body_max > API_BODY_MAX) {
+        r->charged += bytes.len;
+        if (atomic_fetch_add(&r->api->memory, bytes.len) + bytes.len > API_MEMORY_MAX)
+            r->text.error = -ENOMEM;
+    }
+    buf_append(&r->text, bytes);
 }
 
 static void request_free(struct api_request *r)
@@ -74,6 +93,7 @@ static void request_free(struct api_request *r)
     /* Chosen passwords came in it. */
     secret_wipe(r->text.ptr, r->text.len);
     buf_fini(&r->text);
+    atomic_fetch_sub(&r->api->memory, r->charged);
     json_decref(r->body);
     json_decref(r->answer);
     buf_fini(&r->plain);
@@ -86,8 +106,8 @@ static bool parse_body(struct api_request *r)
 {
     json_error_t error;
     if (r->text.error == -EMSGSIZE) {
-        api_error(r, 413, "body-too-large", NULL, "The body is larger than %d octets.",
-                  API_BODY_MAX);
+        api_error(r, 413, "body-too-large", NULL, "The body is larger than %zu octets.",
+                  r->body_max);
         return false;
     }
     if (r->text.error) {
@@ -128,6 +148,11 @@ static enum MHD_Result send_answer(struct api_request *r)
         return MHD_NO;
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
                             r->plain_type ? r->plain_type : "application/json");
+    if (r->retry_after > 0) {
+        char seconds[24];
+        snprintf(seconds, sizeof(seconds), "%llu", (unsigned long long)r->retry_after);
+        MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
+    }
     if (r->status == 401)
         MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
     /* A generated secret is in some of them. */
@@ -144,12 +169,12 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     struct api_request *r = *state;
     (void)version;
     if (!r) {
-        *state = request_new(ctx, connection, method);
+        *state = request_new(ctx, connection, method, url);
         return MHD_YES;
     }
     if (*size > 0) {
         if (r->access != API_NOBODY)
-            buf_append(&r->text, slice_make(data, *size));
+            take_body(r, slice_make(data, *size));
         *size = 0;
         return MHD_YES;
     }

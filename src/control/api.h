@@ -3,7 +3,8 @@
  * Serves root, the server's own user, and members of a configured group, by the credentials
  * that the kernel tells of the peer; everybody else gets 403. Over TCP a token
  * says who may do what (control/api_tokens): 401 without one, 403 out of its scope. Bodies are
- * bounded (1 MiB) before they are taken. Answers are JSON objects; an error is
+ * bounded before they are taken (1 MiB; 48 MiB for a mail, 256 MiB of such in all). Answers are
+ * JSON objects; an error is
  *   {"error": {"code": "…", "message": "what is wrong", "hint": "what would be right"}}.
  * A change has been made durable in the control journal when its answer is sent. */
 #ifndef CONTROL_API_H
@@ -28,6 +29,7 @@ struct api_config {
     /* NULL: there is none, and what needs it is refused. */
     struct ledger *ledger;
     const struct projector *projector;
+    const struct door *door; /* NULL: mail cannot be sent */
     bool has_group;
     gid_t group; /* whose members may use it */
 };

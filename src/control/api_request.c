@@ -359,6 +359,7 @@ const struct api_route api_routes[] = {
     {"GET", "/v1/queue", api_queue_list},
     {"GET", "/v1/queue/*", api_queue_show},
     {"GET", "/v1/messages", api_messages_list},
+    {"POST", "/v1/messages", api_message_send},
     {"GET", "/v1/trace", api_trace},
     {"GET", "/v1/accounts/*/usage", api_usage},
     {"GET", "/v1/accounts/*/errors", api_errors},

@@ -18,7 +18,14 @@ enum api_access {
     API_ADMIN,
 };
 
-enum { API_BODY_MAX = 1024 * 1024, API_ARGS_MAX = 2, API_PAGE = 100, API_PAGE_MAX = 1000 };
+enum {
+    API_BODY_MAX = 1024 * 1024,
+    API_MESSAGE_MAX = 48 * 1024 * 1024, /* the body of a mail that is sent */
+    API_MEMORY_MAX = 256 * 1024 * 1024, /* of bodies over API_BODY_MAX in all */
+    API_ARGS_MAX = 2,
+    API_PAGE = 100,
+    API_PAGE_MAX = 1000,
+};
 
 /* What of the configuration requests need; replaced as a whole. */
 struct api_settings {
@@ -41,6 +48,7 @@ struct api {
     struct api_door tcp;
     pthread_mutex_t mutex; /* guards settings */
     struct api_settings settings;
+    _Atomic size_t memory; /* of bodies over API_BODY_MAX */
 };
 
 struct api_request {
@@ -49,6 +57,8 @@ struct api_request {
     const char *method;
     struct arena arena;
     struct buf text; /* the body as it arrived */
+    size_t charged;  /* of it, in api.memory */
+    size_t body_max;
     enum api_access access;
     uint64_t only_account; /* API_ACCOUNT: whose */
     uint64_t token;        /* its id, over TCP */
@@ -59,7 +69,8 @@ struct api_request {
     slice args[API_ARGS_MAX]; /* of the path, where the route has '*' */
     unsigned status;
     json_t *answer;
-    struct buf plain; /* the answer, when it has a type of its own */
+    uint64_t retry_after; /* seconds; 0: not said */
+    struct buf plain;     /* the answer, when it has a type of its own */
     const char *plain_type;
 };
 
@@ -141,6 +152,7 @@ api_handler api_customer_rules, api_customer_rule_add, api_customer_rule_remove,
 api_handler api_locks_list, api_lock_show;
 api_handler api_queue_list, api_queue_show, api_status, api_config_show;
 api_handler api_tokens_list, api_tokens_add, api_token_remove, api_openapi, api_metrics;
+api_handler api_message_send;
 api_handler api_trace, api_messages_list, api_usage, api_errors, api_erase;
 
 /* Asks another role over its query socket: the answer, or NULL with -errno in *rc. Takes over

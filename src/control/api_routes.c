@@ -64,6 +64,10 @@ static const struct api_description {
     {"GET", "/v1/queue/*", API_READ, "Show a message in the queue"},
     {"GET", "/v1/messages", API_ACCOUNT, "List accepted messages, newest first",
      "account since limit after"},
+    {"POST", "/v1/messages", API_ACCOUNT,
+     "Send a mail; with a header Idempotency-Key it is taken once in 24 hours", NULL,
+     "account from sender to cc bcc reply_to subject text html attachments headers raw "
+     "recipients"},
     {"GET", "/v1/trace", API_ACCOUNT,
      "Tell what happened to a message: by id, Message-ID or address", "!q account limit"},
     {"GET", "/v1/accounts/*/usage", API_ACCOUNT, "Use of an account per period",

@@ -233,6 +233,7 @@ static int open_api(struct control *c)
         .conf = r->conf,
         .ledger = c->ledger,
         .projector = c->projector,
+        .door = c->door,
     };
     config.has_group = find_group(r->conf->api.group, &config.group);
     if (config.listen_fd < 0) {

@@ -5,6 +5,7 @@
 #include "base/secret.h"
 #include "codec/params.h"
 #include "codec/sasl.h"
+#include "policy/wording.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -188,13 +189,29 @@ static struct reply hear(struct talk *t)
 
 /* ---- the conversation ---- */
 
+static void note_limit(struct door_limit *out, const struct wording_data *data)
+{
+    *out = (struct door_limit){.is_there = true,
+                               .used = data->used,
+                               .max = data->max,
+                               .again = data->again ? data->again : STAMP_NEVER};
+    snprintf(out->rule, sizeof(out->rule), "%.*s", SLICE_ARG(data->rule));
+}
+
 static void note(struct door_answer *out, const struct reply *r, ptrdiff_t recipient)
 {
     out->result = DOOR_REFUSED;
     out->code = r->code;
     out->enhanced = r->enhanced;
     out->recipient = recipient;
-    snprintf(out->text, sizeof(out->text), "%.*s", SLICE_ARG(r->text));
+    slice text = r->text;
+    ptrdiff_t last = slice_rfind(text, '\n');
+    struct wording_data data;
+    if (last >= 0 && wording_read_data(slice_from(text, (size_t)last + 1), &data)) {
+        note_limit(&out->limit, &data);
+        text = slice_to(text, (size_t)last);
+    }
+    snprintf(out->text, sizeof(out->text), "%.*s", SLICE_ARG(text));
 }
 
 /* Is the reply of that class? If not, the answer is written. */

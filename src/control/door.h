@@ -10,8 +10,10 @@
 #ifndef CONTROL_DOOR_H
 #define CONTROL_DOOR_H
 
+#include "base/stamp.h"
 #include "codec/reply.h"
 #include "net/jobs.h"
+#include "policy/rule.h"
 
 struct door;
 struct door_config {
@@ -44,6 +46,15 @@ enum door_result {
     DOOR_FAILED,   /* not known: smtpd could not be reached, or broke off. error says why */
 };
 
+/* What a limit that refused has said of itself. */
+struct door_limit {
+    bool is_there;
+    uint64_t used;
+    uint64_t max;
+    stamp again; /* from then on it works; STAMP_NEVER: no moment can be named */
+    char rule[RULE_TEXT_MAX + 1];
+};
+
 struct door_answer {
     enum door_result result;
     uint64_t id;
@@ -52,6 +63,7 @@ struct door_answer {
     struct enhanced enhanced;
     ptrdiff_t recipient; /* REFUSED: the first recipient that was, or -1: not about one */
     char text[REPLY_TEXT_MAX + 1];
+    struct door_limit limit;
 };
 
 /* Sends, and waits for the answer, at most a minute: for threads that may wait. Thread-safe. */

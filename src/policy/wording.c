@@ -394,7 +394,7 @@ static struct reply code_of(const struct limit_verdict *v)
 
 static struct buf begin(struct wording *out)
 {
-    return (struct buf){.ptr = out->text, .cap = sizeof(out->text), .max = sizeof(out->text)};
+    return (struct buf){.ptr = out->text, .cap = WORDING_TEXT_MAX, .max = WORDING_TEXT_MAX};
 }
 
 static void end(struct wording *out, struct reply code, const struct buf *text)
@@ -469,4 +469,38 @@ void wording_no_memory(struct wording *out)
         .enhanced = {4, 3, 1},
         .text = SLICE("No memory to count this; try again in a minute"),
     };
+}
+
+void wording_add_data(const struct limit_verdict *v, struct wording *out)
+{
+    char room[RULE_TEXT_MAX];
+    struct buf rule = {.ptr = room, .cap = sizeof(room), .max = sizeof(room)};
+    size_t at = out->reply.text.len;
+    stamp again = v->free_at == STAMP_NEVER ? 0 : v->free_at;
+    rule_format(&v->rule, &rule);
+    struct buf text = {
+        .ptr = out->text, .len = at, .cap = sizeof(out->text), .max = sizeof(out->text)};
+    buf_printf(&text, "\nXLIMIT used=%llu max=%llu again=%lld rule=%.*s",
+               (unsigned long long)v->used, (unsigned long long)v->max, (long long)again,
+               SLICE_ARG(buf_slice(&rule)));
+    if (!text.error)
+        out->reply.text = buf_slice(&text);
+}
+
+bool wording_read_data(slice line, struct wording_data *out)
+{
+    static const slice names[] = {SLICE_INIT("used="), SLICE_INIT("max="),
+                                  SLICE_INIT("again=")};
+    uint64_t values[COUNT_OF(names)];
+    slice word;
+    if (!slice_split(&line, ' ', &word) || !slice_eq(word, SLICE("XLIMIT")))
+        return false;
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (!slice_split(&line, ' ', &word) || !slice_starts(word, names[i]) ||
+            !slice_to_u64(slice_from(word, names[i].len), &values[i]))
+            return false;
+    if (!slice_starts(line, SLICE("rule=")))
+        return false;
+    *out = (struct wording_data){values[0], values[1], (stamp)values[2], slice_from(line, 5)};
+    return true;
 }

@@ -26,12 +26,15 @@ struct wording_voice {
     stamp now;
 };
 
-enum { WORDING_TEXT_MAX = REPLY_LINE_MAX - sizeof("450-4.7.1 \r\n") };
+enum {
+    WORDING_TEXT_MAX = REPLY_LINE_MAX - sizeof("450-4.7.1 \r\n"),
+    WORDING_DATA_MAX = 200, /* of wording_add_data */
+};
 
 /* A reply with room for its text. It must not be copied: the reply points into it. */
 struct wording {
     struct reply reply;
-    char text[WORDING_TEXT_MAX];
+    char text[WORDING_TEXT_MAX + WORDING_DATA_MAX];
 };
 
 /* What limiter_reserve and limiter_true_up have refused. */
@@ -45,6 +48,17 @@ void wording_lock(const struct wording_voice *voice, const struct limit_verdict 
  * 501/30m (max 500)". */
 void wording_reason(enum wording_language language, const struct limit_verdict *v,
                     struct buf *out) NONNULL(2, 3);
+/* Adds a line to a refusal's reply that programs of ours read: "XLIMIT used=… max=… again=…
+ * rule=…", the moment as a stamp (0: none can be named). */
+void wording_add_data(const struct limit_verdict *v, struct wording *out) NONNULL(1, 2);
+/* The line's content, if `line` is one; slices point into it. */
+struct wording_data {
+    uint64_t used;
+    uint64_t max;
+    stamp again; /* 0: none */
+    slice rule;
+};
+bool wording_read_data(slice line, struct wording_data *out) NONNULL(2);
 /* The counters are out of memory. */
 void wording_no_memory(struct wording *out) NONNULL(1);
 

@@ -73,6 +73,7 @@ static void begin_charge(struct limiting_charge *c, const struct limiting_view *
     c->recipients = 0;
     c->message_bytes.max = 0;
     c->counts_attempts = false;
+    c->tells_data = account->is_control;
     c->language = wording_language_of(account->language);
     c->zone = zone_find(account->time_zone);
     for (size_t i = 0; i < v->count; i++) {
@@ -126,6 +127,15 @@ static void count_refusal(struct limiting *l, const struct limiting_view *v,
     }
 }
 
+/* free_at is by the clock on the wall. */
+static void say_refusal(const struct limiting_charge *c, const struct wording_voice *voice,
+                        const struct limit_verdict *v, struct wording *refusal)
+{
+    wording_refusal(voice, v, refusal);
+    if (c->tells_data)
+        wording_add_data(v, refusal);
+}
+
 bool limiting_reserve(struct limiting *l, struct limiting_view *v,
                       const struct submission_transaction *t, struct limiting_charge *c,
                       struct wording *refusal)
@@ -163,7 +173,7 @@ bool limiting_reserve(struct limiting *l, struct limiting_view *v,
     if (result == LIMITER_REFUSED) {
         if (verdict.free_at != STAMP_NEVER)
             verdict.free_at += voice.now - now;
-        wording_refusal(&voice, &verdict, refusal);
+        say_refusal(c, &voice, &verdict, refusal);
     } else {
         wording_no_memory(refusal);
     }
@@ -247,7 +257,7 @@ static bool settle_octets(struct limiting *l, struct limiting_charge *c, uint64_
     if (verdict.max > 0 && octets > verdict.max) {
         verdict.free_at = STAMP_NEVER;
         verdict.never_fits = true;
-        wording_refusal(&voice, &verdict, refusal);
+        say_refusal(c, &voice, &verdict, refusal);
         return false;
     }
     enum limiter_result result = limiter_true_up(
@@ -256,7 +266,7 @@ static bool settle_octets(struct limiting *l, struct limiting_charge *c, uint64_
         return true;
     if (verdict.free_at != STAMP_NEVER)
         verdict.free_at += voice.now - now;
-    wording_refusal(&voice, &verdict, refusal);
+    say_refusal(c, &voice, &verdict, refusal);
     return false;
 }
 

@@ -74,6 +74,7 @@ struct limiting_charge {
     struct limiter_reservation held;
     bool is_held;
     bool counts_attempts;
+    bool tells_data; /* refusals with wording_add_data */
     uint64_t customer;
     uint64_t account;
     uint64_t credential;

@@ -161,10 +161,44 @@ static void languages_by_tag(void **state UNUSED)
     check_int("dex", wording_language_of(SLICE("dex")), WORDING_EN);
 }
 
+/* What programs of ours read is what was refused, in every language, at the longest too. */
+static void data_is_read_back(void **state UNUSED)
+{
+    struct limit_verdict v = {.used = 1300, .asked = 1, .max = 1000, .free_at = NOW + SPAN_DAY};
+    struct wording_data data;
+    const char *error;
+    slice word;
+    assert_true(
+        rule_parse(SLICE("account recipients 1000/1d attempts defer"), &v.rule, &error, &word));
+    for (unsigned i = 0; i < WORDING_LANGUAGES; i++) {
+        struct wording_voice voice = {(enum wording_language)i, zone_find(SLICE("UTC")), NOW};
+        struct wording out;
+        wording_refusal(&voice, &v, &out);
+        slice before = out.reply.text;
+        wording_add_data(&v, &out);
+        ptrdiff_t end = slice_rfind(out.reply.text, '\n');
+        assert_int_equal(end, before.len);
+        assert_true(wording_read_data(slice_from(out.reply.text, (size_t)end + 1), &data));
+        assert_true(data.used == 1300 && data.max == 1000 && data.again == NOW + SPAN_DAY);
+        check_slice("rule", data.rule, SLICE("account recipients 1000/1d attempts defer"));
+    }
+    struct wording_voice voice = {WORDING_EN, zone_find(SLICE("UTC")), NOW};
+    struct wording out;
+    v.free_at = STAMP_NEVER;
+    wording_refusal(&voice, &v, &out);
+    wording_add_data(&v, &out);
+    slice text = out.reply.text;
+    assert_true(wording_read_data(slice_from(text, (size_t)slice_rfind(text, '\n') + 1), &data));
+    assert_true(data.again == 0);
+    assert_false(wording_read_data(SLICE("Works again later"), &data));
+    assert_false(wording_read_data(SLICE("XLIMIT used=1 max=x again=0 rule=a"), &data));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row),
+        cmocka_unit_test(data_is_read_back),
         cmocka_unit_test(a_lock_says_why),
         cmocka_unit_test(every_text_fits),
         cmocka_unit_test(languages_by_tag),
