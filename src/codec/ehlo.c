@@ -14,6 +14,7 @@ static const struct {
     {SLICE_INIT("DSN"), EHLO_DSN},
     {SLICE_INIT("AUTH"), EHLO_AUTH},
     {SLICE_INIT("LIMITS"), EHLO_LIMITS},
+    {SLICE_INIT("XSCRIPT"), EHLO_XSCRIPT},
 };
 
 static const struct {

@@ -14,7 +14,8 @@ enum ehlo_extension {
     EHLO_CHUNKING = 1 << 6,
     EHLO_DSN = 1 << 7,
     EHLO_AUTH = 1 << 8,
-    EHLO_LIMITS = 1 << 9, /* RFC 9422 */
+    EHLO_LIMITS = 1 << 9,   /* RFC 9422 */
+    EHLO_XSCRIPT = 1 << 10, /* ours: MAIL takes XSCRIPT and XDIRECTORY */
 };
 
 enum ehlo_auth { EHLO_AUTH_PLAIN = 1, EHLO_AUTH_LOGIN = 2, EHLO_AUTH_EXTERNAL = 4 };

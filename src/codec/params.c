@@ -154,16 +154,30 @@ static enum params_result parse_envid(struct arena *a, slice value, void *out)
     return PARAMS_OK;
 }
 
-static enum params_result parse_token(struct arena *a, slice value, void *out)
+static enum params_result parse_text(struct arena *a, slice value, size_t max, slice *out)
 {
-    struct mail_params *p = out;
     slice text;
     if (!xtext_decode(a, value, &text))
         return PARAMS_SYNTAX;
-    if (text.len > PARAMS_TOKEN_MAX || !is_printable(text))
+    if (text.len > max || !is_printable(text))
         return PARAMS_VALUE;
-    p->token = text;
+    *out = text;
     return PARAMS_OK;
+}
+
+static enum params_result parse_token(struct arena *a, slice value, void *out)
+{
+    return parse_text(a, value, PARAMS_TOKEN_MAX, &((struct mail_params *)out)->token);
+}
+
+static enum params_result parse_script(struct arena *a, slice value, void *out)
+{
+    return parse_text(a, value, PARAMS_SCRIPT_MAX, &((struct mail_params *)out)->script);
+}
+
+static enum params_result parse_directory(struct arena *a, slice value, void *out)
+{
+    return parse_text(a, value, PARAMS_SCRIPT_MAX, &((struct mail_params *)out)->directory);
 }
 
 static unsigned notify_of(slice word)
@@ -225,10 +239,15 @@ static enum params_result parse_orcpt(struct arena *a, slice value, void *out)
 }
 
 static const struct param mail_table[] = {
-    {SLICE_INIT("SIZE"), true, parse_size},    {SLICE_INIT("BODY"), true, parse_body},
-    {SLICE_INIT("AUTH"), true, parse_auth},    {SLICE_INIT("RET"), true, parse_ret},
-    {SLICE_INIT("ENVID"), true, parse_envid},  {SLICE_INIT("SMTPUTF8"), false, parse_smtputf8},
+    {SLICE_INIT("SIZE"), true, parse_size},
+    {SLICE_INIT("BODY"), true, parse_body},
+    {SLICE_INIT("AUTH"), true, parse_auth},
+    {SLICE_INIT("RET"), true, parse_ret},
+    {SLICE_INIT("ENVID"), true, parse_envid},
+    {SLICE_INIT("SMTPUTF8"), false, parse_smtputf8},
     {SLICE_INIT("XTOKEN"), true, parse_token},
+    {SLICE_INIT("XSCRIPT"), true, parse_script},
+    {SLICE_INIT("XDIRECTORY"), true, parse_directory},
 };
 
 static const struct param rcpt_table[] = {

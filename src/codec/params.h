@@ -1,5 +1,5 @@
 /* params: ESMTP parameters of MAIL and RCPT (RFC 5321 4.1.2, 1870, 6152, 6531, 4954, 3461), and
- * XTOKEN, our own, between our own processes. */
+ * XTOKEN, XSCRIPT, XDIRECTORY, our own, between our own programs. */
 #ifndef CODEC_PARAMS_H
 #define CODEC_PARAMS_H
 
@@ -9,7 +9,10 @@ enum body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
 enum dsn_notify { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 enum dsn_ret { RET_NONE, RET_FULL, RET_HDRS };
 
-enum { PARAMS_TOKEN_MAX = 128 /* octets of an idempotency token */ };
+enum {
+    PARAMS_TOKEN_MAX = 128,  /* octets of an idempotency token */
+    PARAMS_SCRIPT_MAX = 250, /* of a script's name, and of a directory's */
+};
 
 struct mail_params {
     bool has_size;
@@ -18,8 +21,10 @@ struct mail_params {
     bool smtputf8;
     slice auth; /* xtext-decoded mailbox, "<>" or empty when absent */
     enum dsn_ret ret;
-    slice envid; /* xtext-decoded */
-    slice token; /* XTOKEN: idempotency token, xtext-decoded; empty when absent */
+    slice envid;     /* xtext-decoded */
+    slice token;     /* XTOKEN: idempotency token, xtext-decoded; empty when absent */
+    slice script;    /* XSCRIPT, likewise: the program that sends, as it says itself */
+    slice directory; /* XDIRECTORY: where it runs */
 };
 
 struct rcpt_params {

@@ -139,6 +139,9 @@ enum record_tag {
     TAG_VERB = 90,
     TAG_ARGUMENT = 91,
     TAG_BY = 92, /* who gave it */
+    /* MESSAGE: the program that sends, as `sendmail` says; evidence, never identity */
+    TAG_SCRIPT = 131,
+    TAG_WORKING_DIRECTORY = 132,
     /* USE, which has TAG_MESSAGES, TAG_RECIPIENTS, TAG_OCTETS and, of the envelope and the
      * client, the tags of MESSAGE. */
     TAG_FOREIGN_ID = 130, /* the other server's queue id */

@@ -23,7 +23,8 @@ static const char settings[] = "PRAGMA journal_mode = WAL;"
 static const char *const texts[LEDGER_STATEMENTS] = {
     [PUT_MESSAGE] =
         "INSERT OR IGNORE INTO messages VALUES"
-        " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
+        " ?19)",
     [PUT_RECIPIENT] = "INSERT OR IGNORE INTO recipients (message, number, address)"
                       " VALUES (?1, ?2, ?3)",
     [GET_RECIPIENT] = "SELECT address, attempts, at FROM recipients"

@@ -66,6 +66,8 @@ struct ledger_message {
     slice reverse_path;
     slice message_id;
     slice subject; /* its beginning, as it was sent */
+    slice script;  /* of `sendmail`: the program, as it says itself */
+    slice directory;
     uint64_t octets;
     uint64_t recipient_count; /* as accepted; erased ones included */
     const struct ledger_recipient *recipients;

@@ -68,6 +68,9 @@ static const struct {
     [EVIDENCE_SUBJECT] = {"m.subject", OF_MESSAGES},
     [EVIDENCE_RECIPIENT] = {"m.address", OF_RECIPIENTS},
     [EVIDENCE_DOMAIN] = {"lower(substr(m.address, instr(m.address, '@') + 1))", OF_RECIPIENTS},
+    [EVIDENCE_SCRIPT] = {"coalesce(m.script || coalesce(' in ' || m.directory, ''),"
+                         " 'in ' || m.directory)",
+                         OF_MESSAGES},
     [EVIDENCE_ACCOUNT] = {"m.login", OF_MESSAGES},
 };
 

@@ -41,8 +41,8 @@ void ledger_reader_close(struct ledger_reader **r)
 #define MESSAGE_COLUMNS                                                                      \
     "m.id, m.at, m.customer, m.account, m.credential, m.session, m.login, m.client, m.helo," \
     " m.protocol, m.tls, m.listener, m.reverse_path, m.message_id, m.octets, m.recipients,"  \
-    " m.subject"
-enum { MESSAGE_COLUMN_COUNT = 17 };
+    " m.subject, m.script, m.directory"
+enum { MESSAGE_COLUMN_COUNT = 19 };
 
 static void take_message(sqlite3_stmt *s, struct arena *a, struct ledger_message *m)
 {
@@ -64,6 +64,8 @@ static void take_message(sqlite3_stmt *s, struct arena *a, struct ledger_message
         .octets = sql_u64(s, 14),
         .recipient_count = sql_u64(s, 15),
         .subject = sql_bytes(s, 16, a),
+        .script = sql_bytes(s, 17, a),
+        .directory = sql_bytes(s, 18, a),
     };
 }
 

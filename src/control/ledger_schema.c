@@ -162,6 +162,10 @@ const char *const ledger_steps[] = {
     "  by TEXT,"
     "  PRIMARY KEY (is_customer, owner, version)"
     ") STRICT, WITHOUT ROWID;",
+
+    /* 3: the scripts of `sendmail`. */
+    "ALTER TABLE messages ADD COLUMN script TEXT;"
+    "ALTER TABLE messages ADD COLUMN directory TEXT;",
 };
 
 const size_t ledger_step_count = COUNT_OF(ledger_steps);

@@ -119,6 +119,8 @@ int ledger_put_message(struct ledger *l, const struct ledger_message *m, bool is
     bind_number(s, 15, m->octets);
     bind_number(s, 16, m->recipient_count);
     bind_text(s, 17, m->subject);
+    bind_text(s, 18, m->script);
+    bind_text(s, 19, m->directory);
     int rc = run(s);
     if (rc < 0 || sqlite3_changes64(l->db) == 0)
         return rc;

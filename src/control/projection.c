@@ -16,16 +16,18 @@ static size_t count_recipients(slice fields)
 /* False for a field that is not the message's own. */
 static bool take_text(struct ledger_message *m, const struct record_field *f)
 {
-    slice *const to = f->tag == TAG_REVERSE_PATH ? &m->reverse_path
-                      : f->tag == TAG_CLIENT     ? &m->client
-                      : f->tag == TAG_HELO       ? &m->helo
-                      : f->tag == TAG_PROTOCOL   ? &m->protocol
-                      : f->tag == TAG_LISTENER   ? &m->listener
-                      : f->tag == TAG_LOGIN      ? &m->login
-                      : f->tag == TAG_TLS        ? &m->tls
-                      : f->tag == TAG_MESSAGE_ID ? &m->message_id
-                      : f->tag == TAG_SUBJECT    ? &m->subject
-                                                 : NULL;
+    slice *const to = f->tag == TAG_REVERSE_PATH        ? &m->reverse_path
+                      : f->tag == TAG_CLIENT            ? &m->client
+                      : f->tag == TAG_HELO              ? &m->helo
+                      : f->tag == TAG_PROTOCOL          ? &m->protocol
+                      : f->tag == TAG_LISTENER          ? &m->listener
+                      : f->tag == TAG_LOGIN             ? &m->login
+                      : f->tag == TAG_TLS               ? &m->tls
+                      : f->tag == TAG_MESSAGE_ID        ? &m->message_id
+                      : f->tag == TAG_SUBJECT           ? &m->subject
+                      : f->tag == TAG_SCRIPT            ? &m->script
+                      : f->tag == TAG_WORKING_DIRECTORY ? &m->directory
+                                                        : NULL;
     if (to)
         *to = f->value;
     return to != NULL;

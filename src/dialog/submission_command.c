@@ -212,6 +212,8 @@ static void write_extensions(const struct submission *s, struct buf *text)
     if (submission_max_size(s))
         buf_printf(text, " %" PRIu64, submission_max_size(s));
     buf_append(text, SLICE("\n8BITMIME\nSMTPUTF8\nENHANCEDSTATUSCODES\nCHUNKING\nDSN"));
+    if (s->config->is_local_door)
+        buf_append(text, SLICE("\nXSCRIPT"));
     if (s->config->tls == SUBMISSION_TLS_STARTTLS && !s->is_tls && !s->has_authenticated)
         buf_append(text, SLICE("\nSTARTTLS"));
     if (s->has_account && s->account.told_recipients)

@@ -65,6 +65,10 @@ static slice not_offered(const struct submission *s, const struct mail_params *p
 {
     if (p->token.len && !s->account.is_control)
         return SLICE("XTOKEN");
+    if (!s->config->is_local_door && p->script.len)
+        return SLICE("XSCRIPT");
+    if (!s->config->is_local_door && p->directory.len)
+        return SLICE("XDIRECTORY");
     return p->body == BODY_BINARYMIME ? SLICE("BODY=BINARYMIME") : (slice){0};
 }
 
@@ -145,6 +149,8 @@ void submission_mail(struct submission *s, const struct command *c)
     s->tx.params.auth = arena_dup(&s->tx_arena, params.auth);
     s->tx.params.envid = arena_dup(&s->tx_arena, params.envid);
     s->tx.params.token = arena_dup(&s->tx_arena, params.token);
+    s->tx.params.script = arena_dup(&s->tx_arena, params.script);
+    s->tx.params.directory = arena_dup(&s->tx_arena, params.directory);
     if (s->tx.params.token.len == 0) {
         submission_say(s, PHRASE_MAIL_OK);
         submission_enter(s, STATE_MAIL);

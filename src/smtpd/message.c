@@ -297,6 +297,8 @@ static void put_fields(struct message *m, const struct message_facts *f)
     put_text(b, TAG_TLS, t->tls);
     put_text(b, TAG_MESSAGE_ID, t->message_id);
     put_text(b, TAG_TOKEN, t->params.token);
+    put_text(b, TAG_SCRIPT, t->params.script);
+    put_text(b, TAG_WORKING_DIRECTORY, t->params.directory);
     put_text(b, TAG_SUBJECT, t->subject);
     if (m->has_file) {
         record_put(b, TAG_FILE, slice_of(m->file.file));

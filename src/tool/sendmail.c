@@ -240,6 +240,7 @@ static int send_letter(struct job *j)
     l->notify = j->options.notify;
     l->ret = j->options.ret;
     l->envid = slice_of(j->options.envid);
+    sendmail_origin_find(&j->arena, l->header, &l->origin);
     int status = sendmail_door_send(j->socket, j->conf->server.hostname, l, &text);
     if (status != EX_OK)
         say_lines(stderr, buf_slice(&text));

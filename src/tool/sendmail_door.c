@@ -147,6 +147,14 @@ static enum outcome greet(struct delivery *d)
     return r.code == 250 ? GO_ON : turned_away(d, &r);
 }
 
+static void write_origin(struct delivery *d, const char *name, slice text)
+{
+    struct arena a = ARENA_INIT;
+    if (d->peer.extensions & EHLO_XSCRIPT && text.len)
+        buf_printf(&d->wire.out, " %s=%.*s", name, SLICE_ARG(xtext_encode(&a, text)));
+    arena_fini(&a);
+}
+
 static void write_mail(struct delivery *d)
 {
     const struct sendmail_letter *l = d->letter;
@@ -166,6 +174,8 @@ static void write_mail(struct delivery *d)
         buf_printf(out, " ENVID=%.*s", SLICE_ARG(xtext_encode(&a, l->envid)));
         arena_fini(&a);
     }
+    write_origin(d, "XSCRIPT", l->origin.script);
+    write_origin(d, "XDIRECTORY", l->origin.directory);
     buf_append(out, SLICE("\r\n"));
 }
 

@@ -10,6 +10,7 @@
 #define TOOL_SENDMAIL_DOOR_H
 
 #include "codec/params.h"
+#include "tool/sendmail_origin.h"
 #include "tool/sendmail_spool.h"
 
 struct sendmail_letter {
@@ -24,6 +25,7 @@ struct sendmail_letter {
     unsigned notify;
     enum dsn_ret ret;
     slice envid;
+    struct sendmail_origin origin; /* said to a local door only */
 };
 
 /* Sends it; the exit status. path: the socket; hostname: for EHLO. Lines for people are

@@ -149,6 +149,42 @@ def test_a_locked_account(case):
     assert b"locked until" in done.stderr, done
 
 
+def test_a_shared_uid(case):
+    """A local user of two customers could be either: that is refused where it would be made."""
+    host = Host(case, HELD, users=("daemon",))
+    host.server.add_account("other@example.org", None, "other")
+    done = host.server.cli("credential", "add", "other@example.org", "--uid", uid("daemon"), check=False)
+    assert done.returncode == 1 and f"signs in {SITES['daemon']}, an account of another customer" in done.stderr, done
+    host.send("daemon", TO, stdin=sample())
+    assert host.accounts(1) == [SITES["daemon"]]
+
+
+def test_scripts_are_evidence(case):
+    """Which script sends is kept with the message and shown with a lock; it is nobody's identity."""
+    host = Host(case, HELD)
+    site = case.dir / "site"
+    site.mkdir()
+    site.chmod(0o755)
+    (site / "contact.php").write_text(f"<?php exit(mail('{TO}', 's', 't', 'From: info@example.com') ? 0 : 1);")
+    path = f"{host.path} --config {host.server.conf} -t -i"
+    for header in ("On", "Off"):
+        done = subprocess.run(as_user("daemon", [
+            "php", "-d", f"sendmail_path={path}", "-d", f"mail.add_x_header={header}",
+            str(site / "contact.php")]), cwd=site, capture_output=True, timeout=60)
+        assert done.returncode == 0, done
+    host.send("daemon", TO, stdin=sample(), env={"SCRIPT_FILENAME": "/srv/www/form.cgi"})
+    host.server.cli("account", "lock", SITES["daemon"], "--reason", "spam")
+
+    def gathered():
+        locks = host.server.ask("lock", "list")["locks"]
+        return [e["value"] for lock in locks
+                for e in host.server.ask("lock", "show", lock["id"])["evidence"].get("scripts", [])]
+    scripts = wait_for("the evidence", lambda: len(s := gathered()) >= 3 and s)
+    assert f"0:contact.php in {site}" in scripts, scripts  # whose file it is
+    assert any(s.startswith("php ") and s.endswith(f" in {site}") for s in scripts), scripts
+    assert "/srv/www/form.cgi in /" in scripts, scripts
+
+
 def test_sender_rights(case):
     host = Host(case, users=())
     host.server.add_account(LOGIN, None, "example", "--senders", "domains", "--sender", "example.com")
