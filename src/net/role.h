@@ -60,8 +60,8 @@ struct role {
     void *ctx;
 };
 
-/* A descriptor by name, or -1: "listener:NAME", "policy-service" (smtpd), "query" (smtpd, delivery), "api",
- * "api-tcp" (control). */
+/* A descriptor by name, or -1: "listener:NAME", "policy-service" (smtpd), "query" (smtpd,
+ * delivery), "api", "api-tcp" (control). */
 int role_fd(const struct role *r, const char *name) NONNULL(1, 2);
 /* The PEM text of a key or certificate ("tls-certificate", "tls-key", "smarthost-ca",
  * "smarthost-password"), valid until the next reload; empty when there is none. "control", by

@@ -274,7 +274,8 @@ const struct tool_command tool_commands[] = {
     {"token add", "SCOPE", 1, 1, token_options, "let a program use the API over the network",
      "SCOPE is admin (everything), read (looking at everything but tokens) or account:LOGIN "
      "(that account's"
-     " messages, use and errors, and sending as it). The token is shown once. It counts where [api] listen says.",
+     " messages, use and errors, and sending as it). The token is shown once. It counts where "
+     "[api] listen says.",
      "token add read --label monitoring\ntoken add account:anna@example.org\n", token_add},
     {"token list", "", 0, 0, none, "list the tokens of the API", NULL, "token list\n",
      token_list},

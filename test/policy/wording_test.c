@@ -188,7 +188,8 @@ static void data_is_read_back(void **state UNUSED)
     wording_refusal(&voice, &v, &out);
     wording_add_data(&v, &out);
     slice text = out.reply.text;
-    assert_true(wording_read_data(slice_from(text, (size_t)slice_rfind(text, '\n') + 1), &data));
+    assert_true(
+        wording_read_data(slice_from(text, (size_t)slice_rfind(text, '\n') + 1), &data));
     assert_true(data.again == 0);
     assert_false(wording_read_data(SLICE("Works again later"), &data));
     assert_false(wording_read_data(SLICE("XLIMIT used=1 max=x again=0 rule=a"), &data));
@@ -197,10 +198,8 @@ static void data_is_read_back(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_row),
-        cmocka_unit_test(data_is_read_back),
-        cmocka_unit_test(a_lock_says_why),
-        cmocka_unit_test(every_text_fits),
+        cmocka_unit_test(every_row),        cmocka_unit_test(data_is_read_back),
+        cmocka_unit_test(a_lock_says_why),  cmocka_unit_test(every_text_fits),
         cmocka_unit_test(languages_by_tag),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
