@@ -107,6 +107,8 @@ enum record_tag {
     /* CARRIED: where the first record was, of which it is a copy (of a copy); one of both */
     TAG_FROM_SMTPD = 56,    /* position in smtpd's journal */
     TAG_FROM_DELIVERY = 57, /* position in delivery's own */
+    TAG_TRIED_AT = 58,      /* of a recipient: when the last attempt was */
+    TAG_WARNED = 59,        /* of a recipient: 1, its sender knows that it is delayed */
     /* DIRECTORY; TAG_BY, too: who made the change */
     TAG_VERSION = 60, /* the directory's version after this change; grows by one */
     TAG_ENTITY = 61,  /* enum directory_entity (model/directory) */

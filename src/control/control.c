@@ -5,6 +5,7 @@
 #include "control/door.h"
 #include "control/projector.h"
 #include "control/publish.h"
+#include "journal/readers.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -16,11 +17,6 @@
 #define SWEEP_EVERY (30 * SPAN_SECOND)
 #define EXPIRE_EVERY (10 * SPAN_MINUTE)
 #define EXPIRE_NEXT (200 * SPAN_MS)
-
-/* delivery reads the control journal from its next step on; until then it holds nothing back.
- */
-static const char *const journal_readers[] = {"snapshot/smtpd/directory",
-                                              "snapshot/delivery/directory", PROJECTOR_HEAD};
 
 struct control {
     struct role *role;
@@ -112,16 +108,19 @@ static int open_journal(struct control *c)
     struct role *r = c->role;
     const int wake[] = {r->wake[ROLE_SMTPD], r->wake[ROLE_DELIVERY], r->wake[ROLE_CONTROL]};
     struct journal_recovery recovery;
+    size_t reader_count;
+    const char *const *readers = journal_readers(ID_CONTROL, &reader_count);
     struct journal_config config = {
         .env = r->env,
         .dir = "journal/control",
         .node = (uint16_t)r->conf->server.node,
+        .self = ID_CONTROL,
         .watermark = &r->pages->watermark[ROLE_CONTROL],
         .wake = wake,
         .wake_count = COUNT_OF(wake),
         .segment_bytes = r->conf->journal.segment,
-        .readers = journal_readers,
-        .reader_count = COUNT_OF(journal_readers),
+        .readers = readers,
+        .reader_count = reader_count,
     };
     int rc = journal_writer_open(&c->publish.writer, &config, &recovery);
     if (rc < 0) {
@@ -156,8 +155,7 @@ static int open_publish(struct control *c)
     c->publish.store = c->store;
     c->publish.dir = "journal/control";
     c->publish.watermark = &c->role->pages->watermark[ROLE_CONTROL];
-    c->publish.readers = journal_readers;
-    c->publish.reader_count = COUNT_OF(journal_readers);
+    c->publish.readers = journal_readers(ID_CONTROL, &c->publish.reader_count);
     rc = publish_start(&c->publish);
     if (rc < 0)
         log_error("directory-not-published", LOG_E("error", rc));

@@ -8,7 +8,7 @@ static size_t count_recipients(slice fields)
 {
     struct record_field f;
     size_t count = 0;
-    while (record_next(&fields, &f) > 0)
+    while (record_next(&fields, &f) > 0 && f.tag != TAG_RECIPIENT_INDEX)
         count += f.tag == TAG_RECIPIENT;
     return count;
 }
@@ -33,6 +33,19 @@ static bool take_text(struct ledger_message *m, const struct record_field *f)
     return to != NULL;
 }
 
+/* Of a message that was carried forward the record has groups of those recipients that were
+ * still in the queue; what became of the others is not known, if the ledger does not know the
+ * message: they are left out. */
+static size_t keep_carried(struct ledger_recipient *to, size_t count, slice fields)
+{
+    struct record_field f;
+    size_t kept = 0;
+    while (record_next(&fields, &f) > 0)
+        if (f.tag == TAG_RECIPIENT_INDEX && f.number < count && f.number >= kept)
+            to[kept++] = to[f.number];
+    return kept;
+}
+
 static int put_message(struct ledger *l, const struct journal_record *r, struct arena *a)
 {
     const struct record_header *h = &r->header;
@@ -50,7 +63,7 @@ static int put_message(struct ledger *l, const struct journal_record *r, struct 
     struct record_field f;
     int more;
     m.recipients = to;
-    while ((more = record_next(&rest, &f)) > 0) {
+    while ((more = record_next(&rest, &f)) > 0 && f.tag != TAG_RECIPIENT_INDEX) {
         if (take_text(&m, &f))
             continue;
         if (f.tag == TAG_RECIPIENT) {
@@ -66,6 +79,8 @@ static int put_message(struct ledger *l, const struct journal_record *r, struct 
     }
     if (more < 0 || m.id == 0)
         return -EBADMSG;
+    if (h->type == RECORD_CARRIED)
+        m.count = keep_carried(to, m.count, r->fields);
     /* One that was carried forward was counted when it was accepted. */
     return ledger_put_message(l, &m, h->type == RECORD_MESSAGE);
 }

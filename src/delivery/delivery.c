@@ -5,7 +5,9 @@
 #include "delivery/admin.h"
 #include "delivery/bodies.h"
 #include "delivery/reporter.h"
+#include "delivery/carrier.h"
 #include "net/follow.h"
+#include "journal/readers.h"
 #include "net/query.h"
 
 #include <errno.h>
@@ -16,7 +18,6 @@ enum { JOB_THREADS = 4, JOBS_WAITING = 64 };
 
 static const char SMTPD_JOURNAL[] = "journal/smtpd";
 static const char DELIVERY_JOURNAL[] = "journal/delivery";
-static const char *const DELIVERY_READERS[] = {KEEPER_PATH, "snapshot/control/ledger"};
 
 static const span TICK = SPAN_SECOND;
 static const span DRAIN = 25 * SPAN_SECOND;
@@ -41,6 +42,7 @@ struct delivery {
     struct follow *follow;
     struct loop_watch *wake; /* a journal that is read here has grown */
     struct keeper *keeper;
+    struct carrier *carrier;
     struct bodies bodies;
     struct reporter *reporter;
     struct admin admin;
@@ -148,7 +150,8 @@ static void use_transport(struct delivery *d, struct transport *t)
 static bool is_quiet(const struct delivery *d)
 {
     return transport_is_idle(d->transport) && list_is_empty(&d->old) &&
-           settle_is_idle(d->courier.settle) && keeper_is_idle(d->keeper);
+           settle_is_idle(d->courier.settle) && keeper_is_idle(d->keeper) &&
+           carrier_is_idle(d->carrier);
 }
 
 static void finish_drain(struct delivery *d)
@@ -269,6 +272,7 @@ static void on_reload(void *ctx)
     struct buf why = BUF_INIT;
     d->courier.is_held = d->role->conf->delivery.hold;
     reporter_configure(d->reporter, d->role->conf);
+    carrier_set_max_waste(d->carrier, d->role->conf->journal.max_waste);
     struct transport *t = transport_new(d, &why);
     if (t)
         use_transport(d, t);
@@ -291,6 +295,7 @@ static void on_drain(void *ctx)
     if (d->courier.is_draining)
         return;
     d->courier.is_draining = true;
+    carrier_stop(d->carrier);
     timer_set(&d->drain, DRAIN);
     after_turn(d);
 }
@@ -308,6 +313,8 @@ static int restore(struct delivery *d)
         return err;
     }
     replay_set_snapshot(&d->replay, smtpd);
+    size_t reader_count;
+    const char *const *readers = journal_readers(ID_DELIVERY, &reader_count);
     const struct settle_config settle = {
         .loop = role->loop,
         .replay = &d->replay,
@@ -322,8 +329,8 @@ static int restore(struct delivery *d)
                 .wake_count = 1,
                 .segment_bytes = role->conf->journal.segment,
                 .linger = role->conf->journal.linger,
-                .readers = DELIVERY_READERS,
-                .reader_count = COUNT_OF(DELIVERY_READERS),
+                .readers = readers,
+                .reader_count = reader_count,
             },
         .on_settled = on_settled,
         .ctx = d,
@@ -419,6 +426,19 @@ static void begin(struct delivery *d)
     d->keeper = keeper_new(&keeper);
     const struct reporter_config report = {c, role->conf, d->highest_id, may_warn, d};
     d->reporter = reporter_new(&report);
+    const struct carrier_config carrier = {
+        .env = c->env,
+        .loop = c->loop,
+        .jobs = c->jobs,
+        .queue = &d->queue,
+        .settle = c->settle,
+        .keeper = d->keeper,
+        .store = c->store,
+        .watermark = {[ID_SMTPD] = &role->pages->watermark[ROLE_SMTPD],
+                      [ID_DELIVERY] = &role->pages->watermark[ROLE_DELIVERY]},
+        .max_waste = role->conf->journal.max_waste,
+    };
+    d->carrier = carrier_new(&carrier);
     d->bodies.env = c->env;
     d->admin.courier = c;
     d->admin.tail = d->tail;
@@ -482,6 +502,7 @@ static void close_all(struct delivery *d)
     follow_free(&d->follow);
     resolver_free(&d->courier.resolver);
     settle_free(&d->courier.settle);
+    carrier_free(&d->carrier);
     keeper_free(&d->keeper);
     tail_free(&d->tail);
     replay_fini(&d->replay);

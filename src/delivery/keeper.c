@@ -12,6 +12,7 @@ struct keeper {
     struct timer timer;
     struct job job;
     bool is_saving;
+    bool is_wanted;
     struct buf contents;
     struct snapshot snapshot; /* being written */
     int result;
@@ -120,6 +121,7 @@ static void on_written(struct job *j)
 
 static void begin(struct keeper *k)
 {
+    k->is_wanted = false;
     timer_set(&k->timer, KEEPER_INTERVAL);
     int err = prepare(k);
     k->job = (struct job){.work = write_it, .done = on_written, .loop = k->config.loop};
@@ -153,9 +155,14 @@ static void on_timer(void *ctx)
         begin(k);
 }
 
+void keeper_want(struct keeper *k)
+{
+    k->is_wanted = true;
+}
+
 void keeper_consider(struct keeper *k)
 {
-    if (read_since(k) >= KEEPER_BYTES && may_save(k))
+    if ((k->is_wanted || read_since(k) >= KEEPER_BYTES) && may_save(k))
         begin(k);
 }
 

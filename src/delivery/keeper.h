@@ -34,6 +34,8 @@ struct keeper;
 struct keeper *keeper_new(const struct keeper_config *c) NONNULL(1);
 /* Waits for nothing: the jobs are gone, or nothing is being written. */
 void keeper_free(struct keeper **k);
+/* A snapshot is to be made as soon as one may be. */
+void keeper_want(struct keeper *k) NONNULL(1);
 /* Begins a snapshot when it is time for one. */
 void keeper_consider(struct keeper *k) NONNULL(1);
 /* Writes one here and now. 0 or -errno. */

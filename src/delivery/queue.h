@@ -73,6 +73,7 @@ static inline bool recipient_is_delayed(const struct recipient *r)
 enum parcel_flag {
     PARCEL_FILE = 1, /* the body is a file of its own */
     PARCEL_OWN = 2,  /* the record is in delivery's own journal, not in smtpd's */
+    PARCEL_LOST = 4, /* the record cannot be read any more */
 };
 
 /* A message as the queue knows it: where to find it, whose it is. */
@@ -161,7 +162,7 @@ struct parcel *queue_also(const struct parcel *p) NONNULL(1);
  * of them is in the queue. */
 static inline bool parcel_needs_record(const struct parcel *p)
 {
-    return p->living > 0;
+    return p->living > 0 && !(p->facts.flags & PARCEL_LOST);
 }
 /* The record has been copied elsewhere: position, lengths and flags of all parcels of f->id are
  * those of *f from now on. False when there is none. */

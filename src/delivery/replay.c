@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "delivery/reported.h"
+#include "delivery/carried.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -76,6 +77,22 @@ static int check_groups(slice groups)
     int more;
     while ((more = settled_read(&groups, &o)) > 0)
         continue;
+    return more;
+}
+
+static int check_copy(slice fields)
+{
+    struct carried_recipient c;
+    int64_t before = -1;
+    slice groups;
+    int more = carried_groups(fields, &groups);
+    if (more < 0)
+        return more;
+    while ((more = carried_next(&groups, &c)) > 0) {
+        if (c.index <= before)
+            return -EBADMSG;
+        before = c.index;
+    }
     return more;
 }
 
@@ -195,13 +212,6 @@ static int add_message(struct replay *r, const struct description *d, stamp now)
     return 1;
 }
 
-static int apply_message(struct replay *r, const struct journal_record *record, stamp now)
-{
-    struct description d;
-    int err = describe(record, &d);
-    return err < 0 ? err : add_message(r, &d, now);
-}
-
 /* Finished messages are not in a snapshot: what it has read and does not have is over. */
 static bool is_over(const struct replay *r, const struct description *d)
 {
@@ -212,10 +222,94 @@ static bool is_over(const struct replay *r, const struct description *d)
     return d->from_smtpd < r->smtpd_from || d->from_smtpd <= r->smtpd_read;
 }
 
+/* What a report needs of the message, once a recipient has failed. */
+static void put_reporting(struct buf *out, slice fields)
+{
+    static const enum record_tag tags[] = {TAG_REVERSE_PATH, TAG_ENVID, TAG_RET, TAG_MESSAGE_ID,
+                                           TAG_ORIGIN_STAMP};
+    for (size_t i = 0; i < COUNT_OF(tags); i++) {
+        slice value = record_get(fields, tags[i]);
+        if (value.ptr)
+            record_put(out, tags[i], value);
+    }
+}
+
+static uint32_t list_copied(slice groups, uint32_t count, struct recipient *list)
+{
+    struct carried_recipient c;
+    uint32_t n = 0;
+    while (n < count && carried_next(&groups, &c) > 0)
+        if (c.index < count)
+            list[n++] = (struct recipient){
+                .next = c.next,
+                .index = c.index,
+                .flags = c.was_warned ? RECIPIENT_WARNED : 0,
+            };
+    return n;
+}
+
+/* What the last attempts were, as if their outcomes were read. */
+static void settle_copied(struct replay *r, uint64_t id, slice fields, slice groups, stamp now)
+{
+    struct buf reporting = BUF_INIT;
+    struct carried_recipient c;
+    put_reporting(&reporting, fields);
+    while (carried_next(&groups, &c) > 0) {
+        struct settlement s = c.attempt;
+        s.id = id;
+        s.reporting = buf_slice(&reporting);
+        if (c.was_tried)
+            queue_settle(r->queue, &s, &c.last, now);
+    }
+    buf_fini(&reporting);
+}
+
+/* The message as its copy has it, with those recipients that were still in the queue. */
+static int add_copy(struct replay *r, const struct description *d, slice fields, stamp now)
+{
+    struct recipient *list = xcalloc(d->count, sizeof(*list));
+    slice groups;
+    int err = carried_groups(fields, &groups);
+    INVARIANT(err == 0); /* it was checked */
+    uint32_t n = list_copied(groups, d->count, list);
+    bool is_new =
+        n > 0 && queue_restore(r->queue, r->destination, &d->facts, list, n, (slice){0}, now);
+    free(list);
+    if (is_new) {
+        settle_copied(r, d->facts.id, fields, groups, now);
+        apply_early(r, d->facts.id, now);
+    }
+    return is_new;
+}
+
+/* The original is not to be had, or the outcomes since may not be any more. */
+static bool add_from_early(struct replay *r, uint64_t id, stamp now)
+{
+    const struct early *e = map_get(&r->early, MAP_KEY(id));
+    const struct early_record *o = e ? e->first : NULL;
+    struct description d;
+    while (o && o->record.header.type != RECORD_CARRIED)
+        o = o->next;
+    return o && describe(&o->record, &d) == 0 && add_copy(r, &d, o->record.fields, now);
+}
+
+static int apply_message(struct replay *r, const struct journal_record *record, stamp now)
+{
+    struct description d;
+    int err = describe(record, &d);
+    if (err < 0)
+        return err;
+    if (r->smtpd_from == 0 && add_from_early(r, d.facts.id, now))
+        return 1;
+    return add_message(r, &d, now);
+}
+
 static int apply_carried(struct replay *r, const struct journal_record *record, stamp now)
 {
     struct description d;
     int err = describe(record, &d);
+    if (err == 0)
+        err = check_copy(record->fields);
     if (err < 0)
         return err;
     if (queue_supersede(r->queue, &d.facts))
@@ -223,7 +317,7 @@ static int apply_carried(struct replay *r, const struct journal_record *record, 
     if (is_over(r, &d))
         return 0;
     if (d.from_smtpd == 0)
-        return add_message(r, &d, now);
+        return add_copy(r, &d, record->fields, now);
     keep_early(r, d.facts.id, record);
     return 1;
 }
@@ -292,17 +386,6 @@ int replay_record(struct replay *r, const struct journal_record *record, stamp n
     }
 }
 
-/* The original is not to be had any more. */
-static void add_from_copy(struct replay *r, const struct early *e, stamp now)
-{
-    struct description d;
-    const struct early_record *o = e->first;
-    while (o && o->record.header.type != RECORD_CARRIED)
-        o = o->next;
-    if (o && describe(&o->record, &d) == 0)
-        add_message(r, &d, now);
-}
-
 void replay_set_snapshot(struct replay *r, uint64_t smtpd_from)
 {
     r->smtpd_from = smtpd_from;
@@ -313,7 +396,7 @@ void replay_caught_up(struct replay *r, stamp now)
     size_t at = 0;
     void *value;
     while (map_next(&r->early, &at, NULL, &value))
-        add_from_copy(r, value, now);
+        add_from_early(r, ((const struct early *)value)->id, now);
     r->has_caught_up = true;
     forget_early(r);
 }

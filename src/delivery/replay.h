@@ -10,8 +10,9 @@
  * CARRIED is a copy of another record, and from there on the message's record (PARCEL_OWN); it
  * changes nothing else of a message that the queue has. One that the queue does not have is
  * either finished, or the original is still to be read from smtpd's journal: the CARRIED then
- * waits for it like an outcome. Only when there was no snapshot, and the original is gone, the
- * message is made of the CARRIED. */
+ * waits for it like an outcome. Only when there was no snapshot the message is made of the
+ * CARRIED, which has its recipients as they were then: the original may be gone, and outcomes
+ * too. */
 #ifndef DELIVERY_REPLAY_H
 #define DELIVERY_REPLAY_H
 

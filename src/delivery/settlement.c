@@ -29,6 +29,11 @@ static void put_enhanced(struct buf *fields, struct enhanced e)
 void settled_put(struct buf *fields, const struct settled *r)
 {
     record_put_u64(fields, TAG_RECIPIENT_INDEX, r->index);
+    settled_put_attempt(fields, r);
+}
+
+void settled_put_attempt(struct buf *fields, const struct settled *r)
+{
     record_put_u64(fields, TAG_OUTCOME, r->kind);
     record_put_u64(fields, TAG_ATTEMPT, r->attempt);
     record_put_u64(fields, TAG_STAGE, r->stage);

@@ -41,6 +41,8 @@ struct settlement {
 
 void settlement_put(struct buf *fields, const struct settlement *s) NONNULL(1, 2);
 void settled_put(struct buf *fields, const struct settled *r) NONNULL(1, 2);
+/* The same without the index, which has been put. */
+void settled_put_attempt(struct buf *fields, const struct settled *r) NONNULL(1, 2);
 
 /* Reads the part before the groups off *fields. 0 or -EBADMSG. Slices are borrowed. */
 int settlement_read(slice *fields, struct settlement *out) MUST_USE NONNULL(1, 2);

@@ -2,6 +2,26 @@
 #include "journal/dirs.h"
 #include "journal/snapshot.h"
 
+const char *const *journal_readers(enum id_writer journal, size_t *count)
+{
+    static const char *const smtpd[] = {"snapshot/delivery/queue", "snapshot/control/ledger",
+                                        "snapshot/smtpd/limits", "snapshot/smtpd/tokens"};
+    static const char *const delivery[] = {"snapshot/delivery/queue",
+                                           "snapshot/control/ledger"};
+    static const char *const control[] = {
+        "snapshot/smtpd/directory", "snapshot/delivery/directory", "snapshot/control/ledger"};
+    static const struct {
+        const char *const *paths;
+        size_t count;
+    } all[] = {
+        [ID_SMTPD] = {smtpd, COUNT_OF(smtpd)},
+        [ID_DELIVERY] = {delivery, COUNT_OF(delivery)},
+        [ID_CONTROL] = {control, COUNT_OF(control)},
+    };
+    *count = all[journal].count;
+    return all[journal].paths;
+}
+
 struct readers_floor readers_floor(const struct journal_config *config)
 {
     struct readers_floor f = {
@@ -12,6 +32,7 @@ struct readers_floor readers_floor(const struct journal_config *config)
     for (size_t i = 0; i < config->reader_count; i++) {
         struct snapshot s;
         if (snapshot_read_head(config->env, config->readers[i], &s) < 0) {
+            f.holder = f.needed == 0 ? f.holder : i;
             f.read = f.needed = 0;
             continue;
         }
@@ -19,6 +40,7 @@ struct readers_floor readers_floor(const struct journal_config *config)
         uint64_t needs = s.needs[config->self];
         uint64_t lowest = needs < position ? needs : position;
         f.read = position < f.read ? position : f.read;
+        f.holder = lowest < f.needed ? i : f.holder;
         f.needed = lowest < f.needed ? lowest : f.needed;
         f.proven = position > f.proven ? position : f.proven;
     }

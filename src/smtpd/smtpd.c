@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "journal/large.h"
+#include "journal/readers.h"
 #include "net/query.h"
 #include "smtpd/policy_service.h"
 #include "smtpd/status.h"
@@ -64,8 +65,8 @@ static int open_large(struct env *env)
 
 static int open_journal(struct smtpd *d)
 {
-    static const char *const readers[] = {"snapshot/delivery/queue", "snapshot/control/ledger",
-                                          "snapshot/smtpd/limits", "snapshot/smtpd/tokens"};
+    size_t reader_count;
+    const char *const *readers = journal_readers(ID_SMTPD, &reader_count);
     struct role *role = d->role;
     const struct conf *c = role->conf;
     const int wake[] = {role->wake[ROLE_DELIVERY], role->wake[ROLE_CONTROL]};
@@ -80,7 +81,7 @@ static int open_journal(struct smtpd *d)
         .segment_bytes = c->journal.segment,
         .linger = c->journal.linger,
         .readers = readers,
-        .reader_count = COUNT_OF(readers),
+        .reader_count = reader_count,
         .max_bytes = c->journal.max_bytes,
     };
     struct journal_recovery recovery;

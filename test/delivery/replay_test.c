@@ -1,5 +1,6 @@
 /* Replaying: a snapshot taken anywhere, and the rest of both journals in any interleaving, give
  * the queue that all of both journals give. Random traces, fixed seeds. */
+#include "delivery/carried.h"
 #include "delivery/image.h"
 #include "delivery/replay.h"
 
@@ -24,13 +25,23 @@ struct event {
 /* A run of the service: messages in smtpd's journal; in delivery's own outcomes, notifications
  * and copies of messages of both. `order[i]` tells which journal the i-th event of the run went
  * to. */
+struct run {
+    struct queue q;
+    struct destination d;
+    struct replay r;
+    size_t messages; /* read so far */
+    size_t outcomes;
+};
+
 struct trace {
+    struct run live; /* the service itself: what copies are made of */
     struct event message[MESSAGES];
     struct event outcome[EVENTS];
     size_t ids; /* given so far, to messages and notifications */
     size_t messages;
     size_t outcomes;                     /* what is in delivery's own journal */
     struct parcel_facts first[MESSAGES]; /* the first record of each */
+    struct event *newest[MESSAGES];      /* and the last one */
     bool order[MESSAGES + EVENTS];
     size_t length;
     uint32_t recipients[MESSAGES];
@@ -39,6 +50,21 @@ struct trace {
     uint64_t accepted;
     uint64_t ended[OUTCOME_SUPPRESSED + 1];
 };
+
+static void run_init(struct run *run)
+{
+    *run = (struct run){0};
+    queue_init(&run->q, seed);
+    destination_init(&run->q, &run->d);
+    replay_init(&run->r, &run->q, &run->d);
+}
+
+static void run_fini(struct run *run)
+{
+    replay_fini(&run->r);
+    queue_fini(&run->q);
+    destination_fini(&run->d);
+}
 
 static uint64_t roll(uint64_t *state)
 {
@@ -57,12 +83,13 @@ static struct event *next_event(struct trace *t, bool is_own)
     return e;
 }
 
-static void close_event(struct event *e, enum record_type type, stamp at)
+static void close_event(struct trace *t, struct event *e, enum record_type type, stamp at)
 {
     e->record.header.type = type;
     e->record.header.at = at;
     e->record.fields = buf_slice(&e->fields);
     e->record.header.fields_len = (uint32_t)e->fields.len;
+    assert_true(replay_record(&t->live.r, &e->record, start) >= 0);
 }
 
 static void make_message(struct trace *t, uint64_t *random)
@@ -82,23 +109,22 @@ static void make_message(struct trace *t, uint64_t *random)
         record_put_u64(&e->fields, TAG_NOT_BEFORE, (uint64_t)(start + SPAN_HOUR));
     e->record.header.account = i % 5;
     record_put_u64(&e->fields, TAG_ORIGIN_STAMP, (uint64_t)start + i);
-    close_event(e, is_own ? RECORD_DSN : RECORD_MESSAGE, start + (stamp)i);
+    t->newest[i] = e;
+    close_event(t, e, is_own ? RECORD_DSN : RECORD_MESSAGE, start + (stamp)i);
 }
 
-/* A copy of a message, living or just finished (the last outcome was on its way then). */
+/* A copy of a message, living or just finished (the last outcome was on its way then; no group
+ * is left). */
 static void make_copy(struct trace *t, uint64_t *random)
 {
     size_t i = roll(random) % t->ids;
-    bool was_own = t->first[i].flags & PARCEL_OWN;
     struct event *e = next_event(t, true);
-    record_put_u64(&e->fields, TAG_ID, i + 1);
-    for (uint32_t k = 0; k < t->recipients[i]; k++)
-        record_put(&e->fields, TAG_RECIPIENT, SLICE("to@x.test"));
-    record_put_u64(&e->fields, TAG_ORIGIN_STAMP, (uint64_t)start + i);
-    record_put_u64(&e->fields, was_own ? TAG_FROM_DELIVERY : TAG_FROM_SMTPD,
-                   t->first[i].position);
+    struct parcel gone = {.facts = t->first[i]};
+    struct parcel *p = queue_find(&t->live.q, i + 1);
+    carried_put(&e->fields, t->newest[i]->record.fields, start + SPAN_HOUR, p ? p : &gone);
     e->record.header.account = i % 5;
-    close_event(e, RECORD_CARRIED, start + SPAN_HOUR);
+    t->newest[i] = e;
+    close_event(t, e, RECORD_CARRIED, start + SPAN_HOUR);
 }
 
 static void make_group(struct trace *t, size_t i, uint32_t k, uint64_t *random,
@@ -134,6 +160,7 @@ static void make_outcome(struct trace *t, uint64_t *random)
     struct event *e = &t->outcome[t->outcomes]; /* if it comes to be */
     struct buf reporting = BUF_INIT;
     record_put(&reporting, TAG_REVERSE_PATH, SLICE("from@x.test"));
+    record_put_u64(&reporting, TAG_ORIGIN_STAMP, (uint64_t)start + i);
     struct settlement s = {i + 1, SLICE("mx.test [192.0.2.1]"), buf_slice(&reporting), 0};
     settlement_put(&e->fields, &s);
     for (uint32_t k = 0; k < t->recipients[i]; k++)
@@ -146,12 +173,15 @@ static void make_outcome(struct trace *t, uint64_t *random)
         buf_clear(&e->fields);
         return;
     }
-    close_event(next_event(t, true), RECORD_OUTCOME, start + (stamp)t->length);
+    next_event(t, true);
+    close_event(t, e, RECORD_OUTCOME, start + (stamp)t->length);
 }
 
 static void trace_init(struct trace *t, uint64_t *random)
 {
     *t = (struct trace){0};
+    run_init(&t->live);
+    replay_caught_up(&t->live.r, start);
     make_message(t, random);
     while (t->ids < MESSAGES && t->outcomes < EVENTS) {
         uint64_t n = roll(random) % 16;
@@ -166,33 +196,11 @@ static void trace_init(struct trace *t, uint64_t *random)
 
 static void trace_fini(struct trace *t)
 {
+    run_fini(&t->live);
     for (size_t i = 0; i < MESSAGES; i++)
         buf_fini(&t->message[i].fields);
     for (size_t i = 0; i < EVENTS; i++)
         buf_fini(&t->outcome[i].fields);
-}
-
-struct run {
-    struct queue q;
-    struct destination d;
-    struct replay r;
-    size_t messages; /* read so far */
-    size_t outcomes;
-};
-
-static void run_init(struct run *run)
-{
-    *run = (struct run){0};
-    queue_init(&run->q, seed);
-    destination_init(&run->q, &run->d);
-    replay_init(&run->r, &run->q, &run->d);
-}
-
-static void run_fini(struct run *run)
-{
-    replay_fini(&run->r);
-    queue_fini(&run->q);
-    destination_fini(&run->d);
 }
 
 static void step(struct run *run, struct trace *t, bool is_outcome)
@@ -287,6 +295,98 @@ static void test_snapshot_anywhere_and_the_rest(void **state)
         trace_fini(t);
         free(t);
     }
+}
+
+/* Old segments are gone: of smtpd's journal those whose living messages were all carried. */
+static size_t first_needed(const struct trace *t)
+{
+    size_t first = t->messages;
+    for (size_t i = 0; i < t->ids; i++) {
+        bool is_needed = queue_find(&t->live.q, i + 1) != NULL;
+        size_t n = t->first[i].position / 100 - 1;
+        if (is_needed && !(t->first[i].flags & PARCEL_OWN) && t->newest[i] == &t->message[n] &&
+            n < first)
+            first = n;
+    }
+    return first;
+}
+
+/* The same of delivery's own. Outcomes go with them: the copies know what they said. */
+static size_t first_needed_of_own(const struct trace *t)
+{
+    size_t first = t->outcomes;
+    for (size_t i = 0; i < t->ids; i++) {
+        const struct event *e = t->newest[i];
+        bool is_own = e->record.header.type != RECORD_MESSAGE;
+        if (queue_find(&t->live.q, i + 1) && is_own && (size_t)(e - t->outcome) < first)
+            first = (size_t)(e - t->outcome);
+    }
+    return first;
+}
+
+static void read_rest(struct run *run, struct trace *t, size_t own, size_t smtpd)
+{
+    run_init(run);
+    run->outcomes = own;
+    run->messages = smtpd;
+    while (run->outcomes < t->outcomes)
+        step(run, t, true);
+    while (run->messages < t->messages)
+        step(run, t, false);
+    replay_caught_up(&run->r, start);
+}
+
+/* Of what has a record of its own there everything is known. */
+static void assert_nobody_is_lost(struct run *is, struct run *was, const struct trace *t)
+{
+    for (uint64_t id = 1; id <= MESSAGES; id++) {
+        struct parcel *p = queue_find(&was->q, id);
+        struct parcel *q = queue_find(&is->q, id);
+        for (uint32_t i = 0; p && i < p->count; i++) {
+            if (p->recipients[i].state == RECIPIENT_GONE)
+                continue;
+            struct recipient *r = q ? parcel_recipient(q, p->recipients[i].index) : NULL;
+            assert_true(r && r->state != RECIPIENT_GONE);
+            if (t->newest[id - 1]->record.header.type == RECORD_MESSAGE)
+                continue;
+            assert_int_equal(r->state, p->recipients[i].state);
+            assert_int_equal(r->attempts, p->recipients[i].attempts);
+            assert_int_equal(!r->trouble, !p->recipients[i].trouble);
+            assert_int_equal(q->living, p->living);
+        }
+    }
+}
+
+/* Without a snapshot the copies alone tell of messages whose first record has been deleted. */
+static void test_copies_stand_for_what_was_deleted(void **state)
+{
+    (void)state;
+    uint64_t random = 4711;
+    size_t deleted = 0;
+    for (int n = 0; n < TRACES; n++) {
+        struct trace *t = xcalloc(1, sizeof(*t));
+        struct run rest;
+        struct buf want = BUF_INIT, got = BUF_INIT;
+        trace_init(t, &random);
+        size_t smtpd = first_needed(t);
+        size_t own = first_needed_of_own(t);
+        deleted += smtpd + own;
+        describe(&t->live, &want);
+        read_rest(&rest, t, 0, smtpd);
+        describe(&rest, &got);
+        buf_byte(&want, '\0');
+        buf_byte(&got, '\0');
+        assert_string_equal(want.ptr, got.ptr);
+        run_fini(&rest);
+        read_rest(&rest, t, own, smtpd);
+        assert_nobody_is_lost(&rest, &t->live, t);
+        run_fini(&rest);
+        buf_fini(&want);
+        buf_fini(&got);
+        trace_fini(t);
+        free(t);
+    }
+    assert_true(deleted > TRACES);
 }
 
 static void test_needs_is_the_lowest_living_position(void **state)
@@ -418,6 +518,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_snapshot_anywhere_and_the_rest),
+        cmocka_unit_test(test_copies_stand_for_what_was_deleted),
         cmocka_unit_test(test_needs_is_the_lowest_living_position),
         cmocka_unit_test(test_restored_mail_keeps_its_place),
         cmocka_unit_test(test_damaged_images_are_refused),

@@ -14,10 +14,9 @@ class House:
     """A server whose clock stands still, and accounts to try its rules on."""
 
     def __init__(self, case, preset, **options):
-        self.server = case.utpost(clock=True, start=False, **options)
+        self.server = case.utpost(clock=True, account=False, **options)
         # Away from the midnight and the end of the month that a second may fall behind.
         self.server.freeze(float(int(self.server.now()) // DAY * DAY + 8 * 3600))
-        self.server.start()
         self.preset = preset
         self.made = 0
 
@@ -252,37 +251,3 @@ def test_p3_customer(case):
     (refused,) = other.send()
     begins(refused, 450, "4.7.1 ")
     assert "1500/1h (max 1500)" in refused[1], refused
-
-
-def test_p4_one_large_mail(case):
-    house = House(case, "relay-plan", sections={"submission": {"max-message-size": "120M"}})
-    account = house.account("account bytes 90MB/month suspend")
-    line = "x" * 76 + "\r\n"
-    whole = MAIL + line * ((90_000_000 - len(MAIL)) // len(line))
-    whole += "y" * (90_000_000 - len(whole) - 2) + "\r\n"
-    with account.open() as wire:
-        (refused,) = account.mail(wire, 1, whole[:-2] + "z\r\n")
-        assert refused[1].endswith("At most 90MB at a time"), refused
-        begins(refused, 450, "4.7.1 ")
-        assert account.mail(wire, 1, whole) == []
-    (refused,) = account.send()
-    begins(refused, 450, "4.7.1 ")
-    assert "90MB/month (max 90MB)" in refused[1], refused
-    moment = named_moment(refused[1])
-    assert tuple(time.gmtime(moment))[2:6] == (1, 0, 0, 0), refused
-    house.go_to(moment - 1)
-    assert account.send()[0][0] == 450
-    house.go_to(moment)
-    assert account.send() == []
-
-
-def test_p4_small_mails(case):
-    house = House(case, "relay-plan")
-    account, large = house.account("account bytes 90MB/month suspend"), house.account()
-    assert account.send(50, messages=180) == [], "9,000 of up to 10 KB are 90 MB"
-    begins(account.send()[0], 450, "4.7.1 ")
-    assert large.send(50, messages=1000) == [], "50,000 of up to 10 KB are 500 MB"
-    begins(large.send()[0], 450, "4.7.1 ")
-    (refused,) = house.account().send(51)
-    begins(refused, 452, "4.5.3 ")
-    assert "Max 50 recipients permitted per message" in refused[1], refused
