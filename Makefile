@@ -1,5 +1,5 @@
 # The few commands that people type. Meson and Ninja do the work.
-.PHONY: all run demo-mail check test fuzz kills format clean help
+.PHONY: all run demo-mail check test fuzz kills power-cuts format clean help
 
 all:
 	@[ -f build/build.ninja ] || meson setup build
@@ -13,6 +13,7 @@ help:
 	@echo "make test       unit tests only"
 	@echo "make fuzz       each fuzz target for SECONDS (60)"
 	@echo "make kills      400 kills under load (KILLS)"
+	@echo "make power-cuts 200 power cuts under load, on a file system of its own; as root (CUTS)"
 	@echo "make format     lay out the C files as .clang-format says"
 
 run:
@@ -38,6 +39,10 @@ fuzz:
 KILLS ?= 400
 kills: all
 	@test/wire/run --only kill --kills $(KILLS)
+
+CUTS ?= 200
+power-cuts: all
+	@test/wire/run --only power --cuts $(CUTS)
 
 format:
 	@tools/format --fix

@@ -24,6 +24,10 @@ LOGIN = "anna@example.com"
 PASSWORD = "correct horse battery"
 
 
+class Skip(Exception):
+    """A case cannot run here; its text says what is missing."""
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

@@ -1,17 +1,17 @@
 """kill -9 of each role, of the parent, of all, under load, with a client and a receiver that keep
 the books: nothing acknowledged is lost; duplicates only where invariant I3 allows them, counted.
 
-Each message has a number of its own in its Subject. The client notes a number when it has read
-the 250; the receiver notes what it accepted (and when the connection broke between its 250 and
-our outcome, so may transmit again)."""
+Each recipient has an address of its own. The client notes it when it has read the 250; the
+receiver notes what it accepted (and when the connection broke between its 250 and our outcome, so
+may transmit again)."""
 import os
-import re
 import random
 import signal
 import smtplib
 import threading
 import time
 
+from dns import Zone
 from harness import LOGIN, any_certificate, crlf, sample, wait_for
 
 VICTIMS = ("smtpd", "delivery", "control", "parent", "all")
@@ -22,14 +22,17 @@ UNSYNCED_SECONDS = 0.5
 
 
 class Load:
-    """Clients that send numbered messages until told to stop; acknowledged: {number: [ids]}."""
+    """Clients that send numbered messages until told to stop, to recipients_of(number), of which
+    no two are in one domain; acknowledged: {recipient: id}."""
 
-    def __init__(self, server, sink):
+    def __init__(self, server, sink, recipients_of):
         self.server = server
         self.sink = sink
+        self.recipients_of = recipients_of
         self.acknowledged = {}
         self.lock = threading.Lock()
         self.next = 0
+        self.wrong = []  # what no client should ever see
         self.stopped = threading.Event()
         self.threads = [threading.Thread(target=self._client, daemon=True) for _ in range(CLIENTS)]
         for thread in self.threads:
@@ -40,11 +43,16 @@ class Load:
         for thread in self.threads:
             thread.join(60)
             assert not thread.is_alive(), "a client hangs"
+        assert not self.wrong, self.wrong
 
     def _number(self):
         with self.lock:
             self.next += 1
             return self.next
+
+    def message(self, number):
+        body = "line\n" * (random.choice((20, 400, 70_000)) if number % 50 == 0 else 100)
+        return crlf(sample(f"number {number}", body=body))
 
     def _client(self):
         while not self.stopped.is_set():
@@ -61,24 +69,25 @@ class Load:
                 while self.next - len(self.sink.messages) > BACKLOG and not self.stopped.is_set():
                     time.sleep(0.01)
                 number = self._number()
-                body = "line\n" * (random.choice((20, 400, 70_000)) if number % 50 == 0 else 100)
-                message = crlf(sample(f"number {number}", body=body))
-                if s.mail(LOGIN)[0] != 250 or s.rcpt(f"r{number}@example.net")[0] != 250:
+                message = self.message(number)
+                recipients = self.recipients_of(number)
+                if s.mail(LOGIN)[0] != 250 or any(s.rcpt(r)[0] != 250 for r in recipients):
                     s.rset()
                     time.sleep(0.02)
                     continue
                 code, text = s.data(message)
                 if code == 250:
                     with self.lock:
-                        self.acknowledged[number] = text.decode().split()[-1]
+                        for recipient in recipients:
+                            self.acknowledged[recipient] = text.decode().split()[-1]
                 elif code // 100 == 5:
-                    raise AssertionError(f"a local fault gave {code} {text}")
+                    self.wrong.append(f"a local fault gave {code} {text}")
 
 
-def numbers(sink):
+def recipients_at(sink):
+    """One per transaction, in the order in which they were accepted."""
     with sink.lock:
-        return [int(re.search(rb"Subject: number (\d+)", body).group(1))
-                for _, _, body in sink.messages]
+        return [only for _, (only,), _ in sink.messages]
 
 
 def victims_of(server, victim):
@@ -88,16 +97,34 @@ def victims_of(server, victim):
 
 def test_kills_under_load(case):
     sink = case.sink()
+    kill_under_load(case, sink, lambda number: [f"r{number}@example.net"],
+                    case.options.kills - case.options.kills // 2, {
+        "delivery": {"transport": "smarthost"},
+        "smarthost": {"host": "127.0.0.1", "port": sink.port, "tls": "none"}})
+
+
+def test_kills_under_load_with_direct_delivery(case):
+    """To several domains, every third message to three of them."""
+    sink = case.sink()
+    dns = case.dns(*(Zone(f"d{i}.example", "@ MX 10 mx\nmx A 127.0.0.1\n") for i in range(10)))
+
+    def recipients_of(number):
+        return [f"r{number}@d{(number + i) % 10}.example" for i in range(3 if number % 3 == 0 else 1)]
+    kill_under_load(case, sink, recipients_of, case.options.kills // 2, {
+        "delivery": {"transport": "direct", "direct-port": sink.port, "allow-private": "yes"},
+        "resolver": {"forward": dns.forward}})
+
+
+def kill_under_load(case, sink, recipients_of, kills, sections):
+    sections["delivery"] |= {"retry-first": "1s", "retry-longest": "2s"}
     server = case.utpost(sections={
         "submission": {"max-sessions-per-address": "0", "max-sessions-per-account": "0"},
-        "delivery": {"transport": "smarthost", "retry-first": "1s", "retry-longest": "2s"},
-        "smarthost": {"host": "127.0.0.1", "port": sink.port, "tls": "none"},
-        "log": {"level": "warning"}})
+        "log": {"level": "warning"}, **sections})
     server.cli("credential", "add", LOGIN, "--address", "127.0.0.1")
-    load = Load(server, sink)
+    load = Load(server, sink, recipients_of)
     random.seed(1)
     killed_at = []  # when an outcome may have been lost
-    for kill in range(case.options.kills):
+    for kill in range(kills):
         victim = VICTIMS[kill % len(VICTIMS)]
         wait_for("load", lambda goal=len(load.acknowledged) + 20: len(load.acknowledged) >= goal, 60)
         time.sleep(random.random() * 0.3)
@@ -118,41 +145,41 @@ def test_kills_under_load(case):
     acknowledged = set(load.acknowledged)
 
     def all_there():
-        return acknowledged <= set(numbers(sink))
+        return acknowledged <= set(recipients_at(sink))
     try:
         wait_for("all acknowledged messages to arrive", all_there, 90)
     except AssertionError:
-        lost = sorted(acknowledged - set(numbers(sink)))
+        lost = sorted(acknowledged - set(recipients_at(sink)))
         raise AssertionError(
             f"{len(lost)} of {len(acknowledged)} acknowledged messages are not delivered: "
             f"{[(n, load.acknowledged[n]) for n in lost[:10]]}\n"
             f"{server.cli('queue', 'list', check=False).stdout[:2000]}\n{server.log()[-3000:]}") from None
     wait_for("the queue to be empty", lambda: not server.ask("queue", "list")["messages"], 60)
-    got = numbers(sink)
+    got = recipients_at(sink)
     duplicates = len(got) - len(set(got))
     # A number that was never acknowledged may arrive (its 250 was lost), and is then ours.
-    print(f"    {case.options.kills} kills, {len(acknowledged)} acknowledged, {len(set(got))} delivered, "
+    print(f"    {kills} kills, {len(acknowledged)} acknowledged, {len(set(got))} delivered, "
           f"{duplicates} transmitted again (I3)", flush=True)
     strange = transmitted_without_need(got, sink.times, killed_at)
     assert not strange, f"transmitted again, and no kill explains it: {strange}"
 
 
 def transmitted_without_need(got, times, killed_at):
-    """[(number, when)] of those that were transmitted again although no kill came between the
+    """[(recipient, when)] of those that were transmitted again although no kill came between the
     MAIL of the time before (what a killed process has written still arrives, later) and the
     moment at which its outcome was surely synced."""
     before = {}
     strange = []
-    for number, when in zip(got, times):
-        if number in before:
-            started, accepted = before[number]
+    for recipient, when in zip(got, times):
+        if recipient in before:
+            started, accepted = before[recipient]
             if not any(started - 0.05 <= kill <= accepted + UNSYNCED_SECONDS for kill in killed_at):
-                strange.append((number, before[number]))
-        before[number] = when
+                strange.append((recipient, before[recipient]))
+        before[recipient] = when
     return strange
 
 
-test_kills_under_load.seconds = 420
+test_kills_under_load.seconds = test_kills_under_load_with_direct_delivery.seconds = 420
 
 
 def test_children_end_with_their_parent(case):

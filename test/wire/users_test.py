@@ -2,14 +2,14 @@
 import os
 import pwd
 
-from harness import LOGIN, crlf, sample, without_trace
+from harness import LOGIN, Skip, crlf, sample, without_trace
 
 USERS = {"smtpd": "daemon", "delivery": "mail", "control": "www-data"}
 
 
 def test_a_user_per_role(case):
     if os.getuid() != 0:
-        return
+        raise Skip("only root can start it for several users")
     server = case.utpost(sections={"server": {f"{role}-user": user for role, user in USERS.items()}})
     pids = server.pids()
     for role, user in USERS.items():
