@@ -70,6 +70,11 @@ static void put_roles(struct buf *out, const struct shared_pages *p)
             s->journal_syncs);
     by_role(out, "journal_failures_total", "journal", "counter",
             "Writes and syncs of a journal that failed.", s->journal_failures);
+    by_role(out, "journal_disk_octets", "journal", "gauge", "Disk use of a journal's segments.",
+            s->journal_bytes);
+    by_role(out, "journal_level", "journal", "gauge",
+            "0: fine, 1: beyond alarm-size, 2: beyond max-size, new mail is refused.",
+            s->journal_level);
     head(out, "journal_position_octets", "counter", "Octets that a journal has on disk.");
     for (int k = 0; k < ROLE_COUNT; k++)
         buf_printf(out, "utpost_journal_position_octets{journal=\"%s\"} %llu\n",

@@ -1,6 +1,7 @@
 /* /v1/queue, /v1/status, /v1/config: what the other roles say, and what this one knows. */
 #include "base/id.h"
 #include "control/api_request.h"
+#include "net/journal_watch.h"
 #include "model/conf_rows.h"
 #include "net/query.h"
 
@@ -243,12 +244,23 @@ static json_t *role_status(struct api_request *r, enum role_kind kind)
                      "says", answer ? answer : json_null());
 }
 
+/* Whose snapshot holds the oldest segment that could go otherwise. */
+static json_t *kept_for(const struct stats_page *s, enum role_kind kind)
+{
+    uint64_t n = atomic_load_explicit(&s->journal_kept_for[kind], memory_order_relaxed);
+    return n == 0 || n > ROLE_COUNT ? json_null()
+                                    : json_string(role_name((enum role_kind)(n - 1)));
+}
+
 static json_t *journal_status(const struct shared_pages *p, enum role_kind kind)
 {
-    return json_pack("{s:I, s:I, s:I, s:I}", "position", number(&p->watermark[kind].durable),
-                     "records", number(&p->stats.journal_records[kind]), "syncs",
-                     number(&p->stats.journal_syncs[kind]), "failures",
-                     number(&p->stats.journal_failures[kind]));
+    uint64_t level = atomic_load_explicit(&p->stats.journal_level[kind], memory_order_relaxed);
+    return json_pack(
+        "{s:I, s:s, s:o, s:I, s:I, s:I, s:I}", "bytes", number(&p->stats.journal_bytes[kind]),
+        "level", journal_level_name((enum journal_level)level), "kept_for",
+        kept_for(&p->stats, kind), "position", number(&p->watermark[kind].durable), "records",
+        number(&p->stats.journal_records[kind]), "syncs", number(&p->stats.journal_syncs[kind]),
+        "failures", number(&p->stats.journal_failures[kind]));
 }
 
 static json_t *directory_status(struct api_request *r)

@@ -6,6 +6,7 @@
 #include "control/projector.h"
 #include "control/publish.h"
 #include "journal/readers.h"
+#include "net/journal_watch.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -28,6 +29,7 @@ struct control {
     struct projector *projector;
     struct timer expire;
     struct timer numbers;
+    struct journal_watch watch;
     struct timer retry;
     struct timer sweep;
     int status;
@@ -36,12 +38,9 @@ struct control {
 static void on_numbers(void *ctx)
 {
     struct control *c = ctx;
-    struct stats_page *s = &c->role->pages->stats;
     struct journal_numbers n;
     journal_writer_numbers(c->publish.writer, &n);
-    atomic_store_explicit(&s->journal_records[ROLE_CONTROL], n.records, memory_order_relaxed);
-    atomic_store_explicit(&s->journal_syncs[ROLE_CONTROL], n.syncs, memory_order_relaxed);
-    atomic_store_explicit(&s->journal_failures[ROLE_CONTROL], n.failures, memory_order_relaxed);
+    journal_watch_look(&c->watch, c->role, &n);
     timer_set(&c->numbers, NUMBERS_EVERY);
 }
 

@@ -5,8 +5,8 @@
  * keep their indexes), TAG_ORIGIN_STAMP (when the message was accepted), TAG_FROM_SMTPD or
  * TAG_FROM_DELIVERY (where its first record was), and then a group for each recipient that is
  * still in the queue: TAG_RECIPIENT_INDEX; TAG_WARNED; TAG_NEXT_ATTEMPT if it waits; and, once
- * it has been tried, TAG_TRIED_AT, TAG_REMOTE and what an OUTCOME of the last attempt has (settlement.h).
- * Recipients without a group have left the queue.
+ * it has been tried, TAG_TRIED_AT, TAG_REMOTE and what an OUTCOME of the last attempt has
+ * (settlement.h). Recipients without a group have left the queue.
  *
  * A queue that knows the message learns only where its record is now. The groups are for the
  * day when there is no snapshot any more and the original record is gone. */
@@ -22,8 +22,8 @@ void carried_put(struct buf *out, slice fields, stamp at, struct parcel *p) NONN
 /* One group. */
 struct carried_recipient {
     uint32_t index;
-    stamp next; /* 0: at once */
-    bool was_warned;     /* its sender knows that it is delayed */
+    stamp next;      /* 0: at once */
+    bool was_warned; /* its sender knows that it is delayed */
     bool was_tried;
     struct settled last; /* if it was tried; RETRY, FAILED, EXPIRED, or DELIVERED to be told */
     struct settlement attempt;

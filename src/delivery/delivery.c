@@ -8,17 +8,19 @@
 #include "delivery/carrier.h"
 #include "net/follow.h"
 #include "journal/readers.h"
+#include "net/journal_watch.h"
 #include "net/query.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 /* Lookups, capture and snapshots: all of them wait for something. */
-enum { JOB_THREADS = 4, JOBS_WAITING = 64 };
+enum { JOB_THREADS = 4, JOBS_WAITING = 64, SWEEP_TICKS = 10 };
 
 static const char SMTPD_JOURNAL[] = "journal/smtpd";
 static const char DELIVERY_JOURNAL[] = "journal/delivery";
 
+static const uint64_t SNAPSHOT_LEAST = 1024 * 1024;
 static const span TICK = SPAN_SECOND;
 static const span DRAIN = 25 * SPAN_SECOND;
 
@@ -50,6 +52,10 @@ struct delivery {
     struct timer schedule; /* the next recipient that is due */
     stamp next_due;        /* for which it is set */
     struct timer tick;
+    unsigned ticks;
+    struct journal_watch watch;
+    struct job journal_sweep;
+    bool is_sweeping;
     struct timer sweep;
     struct timer drain;
     uint64_t highest_id; /* of our own journal, at the start */
@@ -149,7 +155,7 @@ static void use_transport(struct delivery *d, struct transport *t)
 
 static bool is_quiet(const struct delivery *d)
 {
-    return transport_is_idle(d->transport) && list_is_empty(&d->old) &&
+    return !d->is_sweeping && transport_is_idle(d->transport) && list_is_empty(&d->old) &&
            settle_is_idle(d->courier.settle) && keeper_is_idle(d->keeper) &&
            carrier_is_idle(d->carrier);
 }
@@ -217,12 +223,26 @@ static void publish(struct delivery *d)
     struct stats_page *s = d->courier.stats;
     struct journal_numbers n;
     settle_numbers(d->courier.settle, &n);
+    journal_watch_look(&d->watch, d->role, &n);
     atomic_store_explicit(&s->queued, d->queue.living, memory_order_relaxed);
     atomic_store_explicit(&s->failed_unreported, d->queue.failed, memory_order_relaxed);
-    atomic_store_explicit(&s->journal_syncs[ROLE_DELIVERY], n.syncs, memory_order_relaxed);
-    atomic_store_explicit(&s->journal_records[ROLE_DELIVERY], n.records, memory_order_relaxed);
-    atomic_store_explicit(&s->journal_failures[ROLE_DELIVERY], n.failures,
-                          memory_order_relaxed);
+}
+
+static void sweep_journal(struct job *j)
+{
+    struct delivery *d = CONTAINER_OF(j, struct delivery, journal_sweep);
+    int removed = settle_sweep(d->courier.settle);
+    if (removed < 0)
+        log_warning("sweep-failed", LOG_C("journal", DELIVERY_JOURNAL),
+                    LOG_E("error", removed));
+    else if (removed > 0)
+        log_info("segments-removed", LOG_C("journal", DELIVERY_JOURNAL),
+                 LOG_I("count", removed));
+}
+
+static void journal_swept(struct job *j)
+{
+    CONTAINER_OF(j, struct delivery, journal_sweep)->is_sweeping = false;
 }
 
 static void on_tick(void *ctx)
@@ -230,6 +250,10 @@ static void on_tick(void *ctx)
     struct delivery *d = ctx;
     publish(d);
     timer_set(&d->tick, TICK);
+    if (++d->ticks % SWEEP_TICKS != 0 || d->is_sweeping)
+        return;
+    d->journal_sweep = (struct job){sweep_journal, journal_swept, d->role->loop, {0}, NULL};
+    d->is_sweeping = jobs_submit(d->courier.jobs, &d->journal_sweep) == 0;
 }
 
 static void on_sweep(void *ctx)
@@ -418,11 +442,25 @@ static void on_wake(void *ctx)
     tail_wake(d->tail);
 }
 
+/* Small segments are to go as soon as large ones, counted in segments. */
+static uint64_t snapshot_bytes(const struct conf *conf)
+{
+    uint64_t bytes =
+        conf->journal.segment > SNAPSHOT_LEAST ? conf->journal.segment : SNAPSHOT_LEAST;
+    return bytes < KEEPER_BYTES ? bytes : KEEPER_BYTES;
+}
+
 static void begin(struct delivery *d)
 {
     struct role *role = d->role;
     struct courier *c = &d->courier;
-    struct keeper_config keeper = {c->env, c->loop, c->jobs, &d->queue, d->tail, c->settle};
+    struct keeper_config keeper = {c->env,
+                                   c->loop,
+                                   c->jobs,
+                                   &d->queue,
+                                   d->tail,
+                                   c->settle,
+                                   .bytes = snapshot_bytes(role->conf)};
     d->keeper = keeper_new(&keeper);
     const struct reporter_config report = {c, role->conf, d->highest_id, may_warn, d};
     d->reporter = reporter_new(&report);

@@ -51,6 +51,8 @@ struct keeper *keeper_new(const struct keeper_config *c)
 {
     struct keeper *k = xcalloc(1, sizeof(*k));
     k->config = *c;
+    if (k->config.bytes == 0)
+        k->config.bytes = KEEPER_BYTES;
     k->saved[0] = tail_position(c->tail);
     k->saved[1] = settle_position(c->settle);
     timer_init(&k->timer, c->loop, on_timer, k);
@@ -100,10 +102,6 @@ static void finish(struct keeper *k, int err)
     k->saved[1] = k->snapshot.position[ID_DELIVERY];
     k->saved_at = k->snapshot.at;
     log_debug("snapshot-written", LOG_C("path", KEEPER_PATH), LOG_I("bytes", size));
-    err = settle_sweep(k->config.settle);
-    if (err < 0)
-        log_warning("journal-not-swept", LOG_C("journal", "journal/delivery"),
-                    LOG_E("error", err));
 }
 
 static void write_it(struct job *j)
@@ -162,7 +160,7 @@ void keeper_want(struct keeper *k)
 
 void keeper_consider(struct keeper *k)
 {
-    if ((k->is_wanted || read_since(k) >= KEEPER_BYTES) && may_save(k))
+    if ((k->is_wanted || read_since(k) >= k->config.bytes) && may_save(k))
         begin(k);
 }
 

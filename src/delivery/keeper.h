@@ -22,6 +22,7 @@ struct keeper_config {
     const struct queue *queue;
     const struct tail *tail;
     struct settle *settle;
+    uint64_t bytes; /* of journal after which a snapshot is made; 0: KEEPER_BYTES */
 };
 
 /* Loads the snapshot into an empty queue. Without one, or when it is unusable (which is

@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 enum { SLIPS_KEPT = 256, WAITING_MAX = 20000, SLIP_KEEP_BYTES = 4096 };
@@ -31,6 +32,7 @@ struct slip {
 struct settle {
     struct settle_config config;
     struct journal_writer *writer;
+    pthread_mutex_t writer_lock; /* it is replaced, or swept on another thread */
     struct timer gather;
     struct timer again;
     struct list gathering;
@@ -62,6 +64,7 @@ int settle_new(struct settle **out, const struct settle_config *c,
         free(s);
         return err;
     }
+    pthread_mutex_init(&s->writer_lock, NULL);
     list_init(&s->gathering);
     list_init(&s->flying);
     list_init(&s->failed);
@@ -101,6 +104,7 @@ void settle_free(struct settle **at)
     free_all(&s->flying);
     free_all(&s->failed);
     free_all(&s->spare);
+    pthread_mutex_destroy(&s->writer_lock);
     free(s);
 }
 
@@ -257,8 +261,11 @@ static int reopen(struct settle *s)
     struct journal_recovery recovery;
     if (s->writer && s->last_error != -EROFS)
         return 0;
+    pthread_mutex_lock(&s->writer_lock);
     journal_writer_close(&s->writer);
-    return journal_writer_open(&s->writer, &s->config.journal, &recovery);
+    int err = journal_writer_open(&s->writer, &s->config.journal, &recovery);
+    pthread_mutex_unlock(&s->writer_lock);
+    return err;
 }
 
 static void append_again(void *ctx)
@@ -363,5 +370,8 @@ void settle_numbers(struct settle *s, struct journal_numbers *out)
 
 int settle_sweep(struct settle *s)
 {
-    return s->writer ? journal_sweep(s->writer) : 0;
+    pthread_mutex_lock(&s->writer_lock);
+    int count = s->writer ? journal_sweep(s->writer) : 0;
+    pthread_mutex_unlock(&s->writer_lock);
+    return count;
 }

@@ -72,7 +72,7 @@ bool settle_is_idle(const struct settle *s) NONNULL(1);
 uint64_t settle_position(const struct settle *s) NONNULL(1);
 void settle_set_position(struct settle *s, uint64_t position) NONNULL(1);
 void settle_numbers(struct settle *s, struct journal_numbers *out) NONNULL(1, 2);
-/* See journal_sweep. */
+/* See journal_sweep. On any thread. */
 int settle_sweep(struct settle *s) NONNULL(1);
 
 #endif

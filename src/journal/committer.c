@@ -281,7 +281,7 @@ static int check_entry(struct committer *c, struct journal_entry *e, uint64_t be
     e->header.body_len = body;
     need->bytes = record_size((uint32_t)e->fields.len, body);
     need->pieces = e->body_count + 3;
-    uint64_t max = c->config.max_bytes;
+    uint64_t max = atomic_load(&c->max_bytes);
     bool is_full = max && atomic_load(&c->disk_bytes) + before + need->bytes > max;
     if (is_full && !c->is_full)
         log_error("journal-full", LOG_C("journal", c->config.dir), LOG_I("max_bytes", max));
@@ -362,6 +362,8 @@ int committer_open(struct committer *c, const struct journal_config *config,
                    struct journal_recovery *recovery)
 {
     *c = (struct committer){.config = *config, .fd = -1, .is_left = true};
+    atomic_store(&c->max_bytes, config->max_bytes);
+    atomic_store(&c->holder, -1);
     if (c->config.segment_bytes == 0)
         c->config.segment_bytes = DEFAULT_SEGMENT_BYTES;
     struct recovered found;

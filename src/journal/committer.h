@@ -34,6 +34,8 @@ struct committer {
     _Atomic uint64_t bytes;
     _Atomic uint64_t failures;
     _Atomic uint64_t disk_bytes;
+    _Atomic uint64_t max_bytes; /* of the configuration, or set since */
+    _Atomic int holder;
 };
 
 /* Recovers, opens a new segment, publishes the watermark. 0 or -errno. */

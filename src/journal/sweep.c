@@ -26,9 +26,12 @@ static bool may_go(const struct segment_list *l, size_t i, uint64_t current, uin
 }
 
 static int sweep_list(const struct journal_config *config, const struct segment_list *list,
-                      uint64_t current, uint64_t *freed)
+                      uint64_t current, uint64_t *freed, int *holder)
 {
-    uint64_t needed = readers_floor(config).needed;
+    struct readers_floor floor = readers_floor(config);
+    uint64_t needed = floor.needed;
+    if (list->count > 0 && needed < current)
+        *holder = (int)floor.holder;
     if (!may_go(list, 0, current, needed))
         return 0;
     /* A snapshot that can be read is not yet one that would survive: its rename may not have
@@ -44,12 +47,13 @@ static int sweep_list(const struct journal_config *config, const struct segment_
     return err < 0 ? err : (int)count;
 }
 
-int sweep_segments(const struct journal_config *config, uint64_t current, uint64_t *freed)
+int sweep_segments(const struct journal_config *config, uint64_t current, uint64_t *freed,
+                   int *holder)
 {
     struct segment_list list = {0};
     int err = segment_list_read(&list, config->env, config->dir);
     if (err == 0)
-        err = sweep_list(config, &list, current, freed);
+        err = sweep_list(config, &list, current, freed, holder);
     segment_list_fini(&list);
     return err;
 }

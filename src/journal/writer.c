@@ -267,9 +267,16 @@ int journal_sweep(struct journal_writer *w)
 {
     uint64_t freed = 0;
     uint64_t current = atomic_load(&w->committer.current_base);
-    int count = sweep_segments(&w->committer.config, current, &freed);
+    int holder = -1;
+    int count = sweep_segments(&w->committer.config, current, &freed, &holder);
+    atomic_store(&w->committer.holder, holder);
     atomic_fetch_sub(&w->committer.disk_bytes, freed);
     return count;
+}
+
+void journal_set_max_bytes(struct journal_writer *w, uint64_t max_bytes)
+{
+    atomic_store(&w->committer.max_bytes, max_bytes);
 }
 
 void journal_writer_numbers(struct journal_writer *w, struct journal_numbers *out)
@@ -282,5 +289,6 @@ void journal_writer_numbers(struct journal_writer *w, struct journal_numbers *ou
         .bytes = atomic_load(&c->bytes),
         .failures = atomic_load(&c->failures),
         .disk_bytes = atomic_load(&c->disk_bytes),
+        .holder = atomic_load(&c->holder),
     };
 }

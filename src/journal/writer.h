@@ -90,7 +90,10 @@ struct journal_numbers {
     uint64_t bytes;
     uint64_t failures;
     uint64_t disk_bytes;
+    int holder; /* index of the reader that kept the last sweep from going on, or -1 */
 };
+/* The bound on its disk use from now on (journal_config.max_bytes). */
+void journal_set_max_bytes(struct journal_writer *w, uint64_t max_bytes) NONNULL(1);
 void journal_writer_numbers(struct journal_writer *w, struct journal_numbers *out)
     NONNULL(1, 2);
 

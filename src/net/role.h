@@ -36,6 +36,10 @@ struct stats_page {
     _Atomic uint64_t journal_syncs[ROLE_COUNT];
     _Atomic uint64_t journal_records[ROLE_COUNT];
     _Atomic uint64_t journal_failures[ROLE_COUNT];
+    _Atomic uint64_t journal_bytes[ROLE_COUNT]; /* on disk */
+    _Atomic uint64_t journal_level[ROLE_COUNT]; /* enum journal_level (net/journal_watch) */
+    _Atomic uint64_t
+        journal_kept_for[ROLE_COUNT]; /* 1 + the slowest reader's role; 0: unknown */
 };
 
 struct shared_pages {

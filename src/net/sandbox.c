@@ -62,6 +62,7 @@ static const struct path_rule sandbox_paths[ROLE_COUNT][RULES_MOST] = {
         {
             {"journal/delivery", WRITE},
             {"snapshot/delivery", WRITE},
+            {"snapshot/smtpd", READ},
             {"large", READ | REMOVE},
             {"journal/smtpd", READ},
             {"journal/control", READ},

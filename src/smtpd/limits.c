@@ -34,6 +34,7 @@ struct limits {
     _Atomic uint64_t max_memory;
     _Atomic uint64_t min_free_space;
     _Atomic span auth_delay;
+    _Atomic uint64_t journal_max;
 
     _Atomic uint64_t sessions;
     _Atomic uint64_t memory;
@@ -46,6 +47,8 @@ struct limits {
     span space_asked_at;
     bool was_space_asked;
     bool has_space;
+    const _Atomic uint64_t *journals; /* their sizes */
+    size_t journal_count;
 };
 
 void limits_configure(struct limits *l, const struct conf_submission *c)
@@ -190,6 +193,26 @@ uint64_t limits_memory(struct limits *l)
     return l->memory;
 }
 
+void limits_bound_journals(struct limits *l, const _Atomic uint64_t *bytes, size_t count,
+                           uint64_t max)
+{
+    pthread_mutex_lock(&l->lock);
+    l->journals = bytes;
+    l->journal_count = count;
+    l->journal_max = max;
+    pthread_mutex_unlock(&l->lock);
+}
+
+/* Who keeps them is in the log of each journal's writer. */
+static bool is_a_journal_full(const struct limits *l)
+{
+    uint64_t max = l->journal_max;
+    for (size_t i = 0; i < l->journal_count && max != 0; i++)
+        if (atomic_load_explicit(&l->journals[i], memory_order_relaxed) >= max)
+            return true;
+    return false;
+}
+
 static void ask_disk(struct limits *l)
 {
     uint64_t bytes = 0;
@@ -215,7 +238,7 @@ bool limits_has_space(struct limits *l)
         l->was_space_asked = true;
         l->space_asked_at = now;
     }
-    bool has = l->has_space;
+    bool has = l->has_space && !is_a_journal_full(l);
     pthread_mutex_unlock(&l->lock);
     return has;
 }

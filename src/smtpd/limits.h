@@ -53,6 +53,11 @@ bool limits_memory_take(struct limits *l, size_t bytes) NONNULL(1);
 void limits_memory_give(struct limits *l, size_t bytes) NONNULL(1);
 uint64_t limits_memory(struct limits *l) NONNULL(1);
 
+/* The journals' sizes, as their writers tell them, and the bound at which new mail is refused
+ * (0: none). Without this call nothing is bounded. */
+void limits_bound_journals(struct limits *l, const _Atomic uint64_t *bytes, size_t count,
+                           uint64_t max) NONNULL(1, 2);
+
 /* Is there disk space for new mail? Asks the disk at most once per second; a disk that cannot
  * say is taken to be full. */
 bool limits_has_space(struct limits *l) NONNULL(1);

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "journal/large.h"
 #include "journal/readers.h"
+#include "net/journal_watch.h"
 #include "net/query.h"
 #include "smtpd/policy_service.h"
 #include "smtpd/status.h"
@@ -38,6 +39,7 @@ struct smtpd {
     unsigned thread_count; /* threads that were started */
     stamp started;
 
+    struct journal_watch watch;
     struct timer tick;
     unsigned ticks;
     struct job sweep;
@@ -82,7 +84,6 @@ static int open_journal(struct smtpd *d)
         .linger = c->journal.linger,
         .readers = readers,
         .reader_count = reader_count,
-        .max_bytes = c->journal.max_bytes,
     };
     struct journal_recovery recovery;
     int err = journal_writer_open(&d->service.journal, &config, &recovery);
@@ -256,10 +257,7 @@ static void publish_numbers(struct smtpd *d)
 {
     struct journal_numbers n = {0};
     journal_writer_numbers(d->service.journal, &n);
-    struct stats_page *s = d->service.stats;
-    s->journal_syncs[ROLE_SMTPD] = n.syncs;
-    s->journal_records[ROLE_SMTPD] = n.records;
-    s->journal_failures[ROLE_SMTPD] = n.failures;
+    journal_watch_look(&d->watch, d->role, &n);
 }
 
 static void on_tick(void *ctx)
@@ -275,6 +273,15 @@ static void on_tick(void *ctx)
     d->is_sweeping = jobs_submit(d->service.disk_jobs, &d->sweep) == 0;
 }
 
+/* A little later the writer itself refuses: what arrives at that moment is not to be refused at
+ * its end. */
+static void bound_journals(struct smtpd *d)
+{
+    uint64_t max = d->role->conf->journal.max_bytes;
+    limits_bound_journals(d->service.limits, d->service.stats->journal_bytes, ROLE_COUNT, max);
+    journal_set_max_bytes(d->service.journal, max == 0 ? 0 : max + max / 8);
+}
+
 static void on_reload(void *ctx)
 {
     struct smtpd *d = ctx;
@@ -284,6 +291,7 @@ static void on_reload(void *ctx)
     settings_unref(&d->settings);
     d->settings = s;
     limits_configure(d->service.limits, &d->role->conf->submission);
+    bound_journals(d);
     for (unsigned i = 0; i < d->worker_count; i++)
         worker_reload(&d->workers[i], s);
     log_info("reloaded", LOG_I("listeners", s->door_count));
@@ -363,6 +371,7 @@ static int start(struct smtpd *d)
     timer_init(&d->drain_timer, role->loop, on_drain_over, d);
     timer_init(&d->tick, role->loop, on_tick, d);
     d->follow = follow_new(&follow);
+    bound_journals(d);
     open_limiting(d);
     open_tokens(d);
     err = make_workers(d);

@@ -6,9 +6,31 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What is large is large for somebody's sake. */
+static const char *disk_use(struct arena *a, const json_t *journal)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double n = json_number_value(json_object_get(journal, "bytes"));
+    const char *level = json_string_value(json_object_get(journal, "level"));
+    size_t unit = 0;
+    while (n >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+        n /= 1024;
+        unit++;
+    }
+    slice text = arena_printf(a, "%.*f %s", unit > 0, n, units[unit]);
+    if (!level || strcmp(level, "fine") == 0)
+        return text.ptr;
+    const char *holder = json_string_value(json_object_get(journal, "kept_for"));
+    return arena_printf(a, "%s, %s%s%s%s", text.ptr,
+                        strcmp(level, "full") == 0 ? "FULL: new mail is refused" : "LARGE",
+                        holder ? " (kept for " : "", holder ? holder : "", holder ? ")" : "")
+        .ptr;
+}
+
 static void show_roles(struct tool_call *c, const json_t *answer)
 {
-    static const char *const heads[] = {"ROLE", "STATE", "STARTS", "JOURNAL", "SYNCS", NULL};
+    static const char *const heads[] = {"ROLE",  "STATE",   "STARTS", "JOURNAL",
+                                        "SYNCS", "ON DISK", NULL};
     struct arena *a = &c->arena;
     struct show_table table;
     const char *name;
@@ -23,6 +45,7 @@ static void show_roles(struct tool_call *c, const json_t *answer)
         show_cell(&table, show_text(a, role, "starts"));
         show_cell(&table, arena_printf(a, "%s records", show_text(a, journal, "records")).ptr);
         show_cell(&table, show_text(a, journal, "syncs"));
+        show_cell(&table, disk_use(a, journal));
     }
     show_table_print(&table, "No roles.");
 }

@@ -289,7 +289,8 @@ static int sweep(struct world *w)
     for (int which = 0; which < 2; which++) {
         struct journal_config config = config_of(w, which);
         uint64_t freed = 0;
-        int n = sweep_segments(&config, w->committers[which].base, &freed);
+        int holder;
+        int n = sweep_segments(&config, w->committers[which].base, &freed, &holder);
         assert_true(n >= 0);
         count += n;
     }

@@ -130,7 +130,8 @@ static void snapshot_and_sweep(struct env_model *disk, struct committer *c)
     else if (snapshot_read_head(env_model_env(disk), SNAPSHOT, &s) == 0)
         first_position = s.position[0];
     uint64_t freed = 0;
-    CHECK(sweep_segments(&c->config, c->base, &freed) <= 100);
+    int holder;
+    CHECK(sweep_segments(&c->config, c->base, &freed, &holder) <= 100);
 }
 
 /* A body in a file, then its record. */

@@ -173,6 +173,22 @@ static void space_is_asked_for_once_per_second(void **state)
     }
 }
 
+static void a_full_journal_refuses_mail(void **state)
+{
+    struct fixture *f = *state;
+    _Atomic uint64_t sizes[3] = {10, 99, 0};
+    limits_bound_journals(f->limits, sizes, COUNT_OF(sizes), 100);
+    check_int("small ones", limits_has_space(f->limits), true);
+    sizes[1] = 100; /* at once: the disk is not asked again */
+    check_int("one is full", limits_has_space(f->limits), false);
+    sizes[1] = 5;
+    check_int("it is small again", limits_has_space(f->limits), true);
+    sizes[2] = 1000;
+    check_int("another is full", limits_has_space(f->limits), false);
+    limits_bound_journals(f->limits, sizes, COUNT_OF(sizes), 0);
+    check_int("no bound", limits_has_space(f->limits), true);
+}
+
 static void failed_sign_ins_slow_the_network(void **state)
 {
     struct fixture *f = *state;
@@ -219,6 +235,7 @@ int main(void)
         TEST(sessions_per_account),
         TEST(memory_is_bounded),
         TEST(space_is_asked_for_once_per_second),
+        TEST(a_full_journal_refuses_mail),
         TEST(failed_sign_ins_slow_the_network),
         TEST(remembered_networks_are_bounded),
     };
