@@ -107,7 +107,8 @@ static int read_journal(struct projector *p, int j, unsigned *left, span started
     return 0;
 }
 
-/* A journal that ends before the position is another one, too. 0: its writer recovers it. */
+/* A journal that ends before the position is another one, too. 0: its writer recovers it, and
+ * effects must not be read before their causes. */
 static void begin_round(struct projector *p)
 {
     for (int i = LEDGER_JOURNALS; i-- > 0;) {
@@ -120,6 +121,9 @@ static void begin_round(struct projector *p)
         journal_reader_close(&p->reader[j]);
         p->position[j] = 0;
     }
+    /* Outcomes are of messages there: what has not been read yet would be passed over. */
+    if (p->end[ID_SMTPD] == 0)
+        p->end[ID_DELIVERY] = p->position[ID_DELIVERY];
 }
 
 static bool has_work(const struct projector *p)

@@ -7,12 +7,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static const span AGAIN = 5 * SPAN_SECOND;
+
 struct keeper {
     struct keeper_config config;
     struct timer timer;
     struct job job;
     bool is_saving;
     bool is_wanted;
+    span not_before; /* on the loop's clock: a disk that fails is not asked at each turn */
     struct buf contents;
     struct snapshot snapshot; /* being written */
     int result;
@@ -96,6 +99,7 @@ static void finish(struct keeper *k, int err)
     buf_fini(&k->contents);
     if (err < 0) {
         log_error("snapshot-failed", LOG_C("path", KEEPER_PATH), LOG_E("error", err));
+        k->not_before = loop_time(k->config.loop) + AGAIN;
         return;
     }
     k->saved[0] = k->snapshot.position[ID_SMTPD];
@@ -160,6 +164,8 @@ void keeper_want(struct keeper *k)
 
 void keeper_consider(struct keeper *k)
 {
+    if (loop_time(k->config.loop) < k->not_before)
+        return;
     if ((k->is_wanted || read_since(k) >= k->config.bytes) && may_save(k))
         begin(k);
 }

@@ -228,6 +228,24 @@ static void a_message_and_its_outcomes_become_rows(void **state)
     assert_int_equal(1, u.failed);
 }
 
+/* After a power cut delivery may have recovered its journal before smtpd has: outcomes must not
+ * be read before their messages, of which they would find none. */
+static void outcomes_wait_for_their_messages(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_message *m;
+    uint64_t id = add_message(f, two, 2);
+    add_outcome(f, id, 0, OUTCOME_DELIVERED, 1, 250);
+    uint64_t end = atomic_exchange(&f->watermark[ID_SMTPD].durable, 0);
+    project(f);
+    assert_int_equal(0, find(f, "one@x.test", &m));
+    atomic_store(&f->watermark[ID_SMTPD].durable, end);
+    project(f);
+    assert_int_equal(1, find(f, "one@x.test", &m));
+    assert_int_equal(OUTCOME_DELIVERED, m->recipients[0].state);
+    assert_int_equal(1, usage_of(f, 86400).delivered);
+}
+
 static void it_is_found_by_what_people_have(void **state)
 {
     static const struct {
@@ -409,6 +427,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(a_message_and_its_outcomes_become_rows),
+        CASE(outcomes_wait_for_their_messages),
         CASE(it_is_found_by_what_people_have),
         CASE(what_was_read_is_counted_once),
         CASE(the_head_follows_what_is_synced),

@@ -30,6 +30,7 @@ class Load:
         self.sink = sink
         self.recipients_of = recipients_of
         self.acknowledged = {}
+        self.when = {}   # recipient: when its 250 was read, monotonic
         self.lock = threading.Lock()
         self.next = 0
         self.wrong = []  # what no client should ever see
@@ -80,6 +81,7 @@ class Load:
                     with self.lock:
                         for recipient in recipients:
                             self.acknowledged[recipient] = text.decode().split()[-1]
+                            self.when[recipient] = time.monotonic()
                 elif code // 100 == 5:
                     self.wrong.append(f"a local fault gave {code} {text}")
 
