@@ -334,6 +334,9 @@ struct office_message {
     unsigned flags;
     stamp accepted; /* 0: now */
     bool in_file;
+    unsigned notify; /* of every recipient; 0: not given */
+    unsigned ret;
+    const char *envid; /* NULL: none */
 };
 
 /* Appends the message as smtpd would; returns its id. */
@@ -344,8 +347,15 @@ static inline uint64_t office_post(struct office *o, const struct office_message
     uint64_t id = id_next(&o->ids, now);
     record_put_u64(&fields, TAG_ID, id);
     record_put(&fields, TAG_REVERSE_PATH, slice_of(m->from));
-    for (size_t i = 0; m->to[i]; i++)
+    for (size_t i = 0; m->to[i]; i++) {
         record_put(&fields, TAG_RECIPIENT, slice_of(m->to[i]));
+        if (m->notify)
+            record_put_u64(&fields, TAG_RECIPIENT_NOTIFY, m->notify);
+    }
+    if (m->ret)
+        record_put_u64(&fields, TAG_RET, m->ret);
+    if (m->envid)
+        record_put(&fields, TAG_ENVID, slice_of(m->envid));
     record_put_u64(&fields, TAG_MESSAGE_FLAGS, m->flags);
     record_put(&fields, TAG_LOGIN, SLICE("user@x.test"));
     record_put(&fields, TAG_MESSAGE_ID, SLICE("<1@x.test>"));
