@@ -15,12 +15,17 @@ static json_t *senders_to_json(const struct directory_account *d)
     return list;
 }
 
-static json_t *to_json(const struct api_request *r, const struct store_account *a)
+static json_t *patience(struct api_request *r, span length)
+{
+    return length < 0 ? json_string("never") : api_text(name_of_span(&r->arena, length));
+}
+
+static json_t *to_json(struct api_request *r, const struct store_account *a)
 {
     const struct directory_account *d = &a->d;
     return json_pack(
         "{s:I, s:o, s:o, s:I, s:s, s:o, s:o, s:s, s:s, s:o, s:I, s:I, s:o, s:o, s:o,"
-        " s:I, s:o, s:o, s:I, s:o, s:o}",
+        " s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:o}",
         "id", (json_int_t)d->id, "login", api_text(d->login), "customer",
         api_text(a->customer_name), "customer_id", (json_int_t)d->customer, "state",
         api_state(r, d->state, d->until), "until", api_stamp(d->until), "reason",
@@ -31,7 +36,8 @@ static json_t *to_json(const struct api_request *r, const struct store_account *
         api_text(d->time_zone), "contact", api_text(d->contact), "credentials",
         (json_int_t)a->credentials, "created", api_stamp(a->created), "preset",
         api_text(d->preset), "rules", (json_int_t)d->rule_count, "profile",
-        api_text(d->profile), "plan", api_plan(d));
+        api_text(d->profile), "plan", api_plan(d), "expire_after", patience(r, d->expire_after),
+        "warn_after", patience(r, d->warn_after));
 }
 
 static void no_customer(struct api_request *r, slice name)
@@ -163,11 +169,25 @@ static const char *check_profile(slice s)
     return s.len == 0 || slice_eq(s, SLICE("prudent")) ? NULL : "\"prudent\", or null: none";
 }
 
+static bool read_patience(struct api_request *r, struct directory_account *d)
+{
+    slice expire = {0}, warn = {0};
+    if (!api_take_text(r, "expire_after", name_check_expire_after, &expire) ||
+        !api_take_text(r, "warn_after", name_check_warn_after, &warn))
+        return false;
+    if (api_has(r, "expire_after"))
+        d->expire_after = name_read_patience(expire);
+    if (api_has(r, "warn_after"))
+        d->warn_after = name_read_patience(warn);
+    return true;
+}
+
 static bool read_body(struct api_request *r, struct directory_account *d)
 {
-    static const char *const keys[] = {"login",    "customer", "language",    "time_zone",
-                                       "contact",  "senders",  "sender_list", "max_recipients",
-                                       "max_size", "profile",  NULL};
+    static const char *const keys[] = {
+        "login",       "customer",       "language", "time_zone",    "contact",    "senders",
+        "sender_list", "max_recipients", "max_size", "expire_after", "warn_after", "profile",
+        NULL};
     uint64_t recipients = d->max_recipients;
     if (!api_knows_keys(r, keys) || !api_take_text(r, "login", name_check_login, &d->login) ||
         !api_take_text(r, "language", name_check_language, &d->language) ||
@@ -178,7 +198,7 @@ static bool read_body(struct api_request *r, struct directory_account *d)
         !api_take_number(r, "max_size", SIZE_MAX_OCTETS, &d->max_size))
         return false;
     d->max_recipients = (uint32_t)recipients;
-    return read_customer(r, d) && read_senders(r, d);
+    return read_patience(r, d) && read_customer(r, d) && read_senders(r, d);
 }
 
 /* Who is not told may send as what the login says, if that is an address. */

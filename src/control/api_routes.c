@@ -8,7 +8,8 @@
 #define PEOPLE "language time_zone contact"
 #define LOCK "reason for"
 #define CUSTOMER "parent " PEOPLE
-#define ACCOUNT "senders sender_list max_recipients max_size profile " PEOPLE
+#define ACCOUNT \
+    "senders sender_list max_recipients max_size expire_after warn_after profile " PEOPLE
 
 /* who: may use it, and all who may more. query, body: names with blanks between; a "!" marks
  * what must be there. */

@@ -201,16 +201,17 @@ bool name_parse_amount(slice s, uint64_t *out)
     return true;
 }
 
+static const struct {
+    char letter;
+    span unit;
+} units[] = {{'s', SPAN_SECOND},
+             {'m', SPAN_MINUTE},
+             {'h', SPAN_HOUR},
+             {'d', SPAN_DAY},
+             {'w', 7 * SPAN_DAY}};
+
 bool name_parse_span(slice s, span *out)
 {
-    static const struct {
-        char letter;
-        span unit;
-    } units[] = {{'s', SPAN_SECOND},
-                 {'m', SPAN_MINUTE},
-                 {'h', SPAN_HOUR},
-                 {'d', SPAN_DAY},
-                 {'w', 7 * SPAN_DAY}};
     uint64_t number;
     if (s.len < 2 || !slice_to_u64(slice_to(s, s.len - 1), &number))
         return false;
@@ -223,6 +224,43 @@ bool name_parse_span(slice s, span *out)
         return true;
     }
     return false;
+}
+
+slice name_of_span(struct arena *a, span length)
+{
+    size_t i = COUNT_OF(units) - 2; /* days, not weeks */
+    if (length <= 0)
+        return (slice){0};
+    while (i > 0 && length % units[i].unit != 0)
+        i--;
+    return arena_printf(a, "%lld%c", (long long)(length / units[i].unit), units[i].letter);
+}
+
+static bool is_patience(slice s)
+{
+    span length;
+    return s.len == 0 ||
+           (name_parse_span(s, &length) && length >= SPAN_MINUTE && length <= 30 * SPAN_DAY);
+}
+
+const char *name_check_expire_after(slice s)
+{
+    return is_patience(s) ? NULL : "a time from 1m to 30d, as 5d, or nothing: the server's";
+}
+
+const char *name_check_warn_after(slice s)
+{
+    return is_patience(s) || slice_eq(s, SLICE("never"))
+               ? NULL
+               : "a time from 1m to 30d, as 4h, \"never\", or nothing: the server's";
+}
+
+span name_read_patience(slice s)
+{
+    span length = 0;
+    if (slice_eq(s, SLICE("never")))
+        return -1;
+    return name_parse_span(s, &length) ? length : 0;
 }
 
 static const char *const rights[] = {

@@ -27,6 +27,13 @@ const char *name_take_sender(struct arena *a, enum sender_right right, slice s, 
 
 /* "90s", "30m", "24h", "5d", "2w": false for anything else, for 0, and over ten years. */
 bool name_parse_span(slice s, span *out) NONNULL(2);
+/* The same, shortest, in the arena; empty for 0. */
+slice name_of_span(struct arena *a, span length) NONNULL(1);
+/* How long an account's mail is tried, and when its sender is warned: "" for 0, the server's;
+ * "never" for -1. */
+const char *name_check_expire_after(slice s);
+const char *name_check_warn_after(slice s);
+span name_read_patience(slice s); /* one that is right */
 
 /* "2026-12-01", "2026-12-01T08:30", "2026-12-01T08:30:05" as the clock on the wall shows it in
  * the zone, or in UTC with a "Z" behind; "now". Years from 1970 to 2399. */

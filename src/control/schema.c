@@ -118,6 +118,11 @@ const char *const schema_steps[] = {
     "ALTER TABLE accounts ADD COLUMN plan_credit_until INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE accounts ADD COLUMN profile TEXT;"
     "ALTER TABLE customers ADD COLUMN unlocked INTEGER NOT NULL DEFAULT 0;",
+
+    /* 6: patience with mail that cannot be delivered, in microseconds; 0: the server's; -1 (of
+     * warnings): never. */
+    "ALTER TABLE accounts ADD COLUMN expire_after INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE accounts ADD COLUMN warn_after INTEGER NOT NULL DEFAULT 0;",
 };
 
 const size_t schema_step_count = COUNT_OF(schema_steps);

@@ -7,7 +7,7 @@
     "a.reason, a.sender_right, a.max_recipients, a.max_size, a.created, c.name, "       \
     "(SELECT count(*) FROM credentials x WHERE x.account = a.id), c.state, c.until, "   \
     "a.preset, a.unlocked, a.plan_start, a.plan_end, a.plan_once, a.plan_reset, "       \
-    "a.plan_credit, a.plan_credit_until, a.profile"                                     \
+    "a.plan_credit, a.plan_credit_until, a.profile, a.expire_after, a.warn_after"       \
     " FROM accounts a JOIN customers c ON c.id = a.customer"
 
 static stamp read_until(enum account_state state, uint64_t until)
@@ -68,6 +68,8 @@ static int read_row(struct store *s, sqlite3_stmt *row, struct arena *a,
         .credit_until = (stamp)sql_u64(row, 24),
     };
     out->d.profile = sql_bytes(row, 25, a);
+    out->d.expire_after = (span)sql_u64(row, 26);
+    out->d.warn_after = (span)sql_u64(row, 27);
     struct rule_set rules = {0};
     int rc = store_rules_read(s, STORE_ACCOUNT_RULES, out->d.id, a, &rules);
     out->d.rules = rules.rules;
@@ -146,12 +148,13 @@ static int insert(struct store *s, struct directory_account *a, stamp now)
     int rc = SQL_RUN(
         s->db,
         "INSERT INTO accounts (customer, login, language, time_zone, contact, state, until,"
-        " reason, sender_right, max_recipients, max_size, created, preset)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        " reason, sender_right, max_recipients, max_size, created, preset,"
+        " expire_after, warn_after)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         SQL_I(a->customer), SQL_T(a->login), SQL_T0(a->language), SQL_T0(a->time_zone),
         SQL_T0(a->contact), SQL_I(a->state), SQL_I0(stored_until(a)), SQL_T0(a->reason),
         SQL_I(a->right), SQL_I(a->max_recipients), SQL_I(a->max_size), SQL_I(now),
-        SQL_T0(a->preset));
+        SQL_T0(a->preset), SQL_I(a->expire_after), SQL_I(a->warn_after));
     if (rc == 0)
         a->id = (uint64_t)sqlite3_last_insert_rowid(s->db);
     return rc;
@@ -163,11 +166,12 @@ static int update(struct store *s, const struct directory_account *a)
         SQL_RUN(s->db,
                 "UPDATE accounts SET customer = ?1, login = ?2, language = ?3, time_zone = ?4,"
                 " contact = ?5, state = ?6, until = ?7, reason = ?8, sender_right = ?9,"
-                " max_recipients = ?10, max_size = ?11, preset = ?12 WHERE id = ?13",
+                " max_recipients = ?10, max_size = ?11, preset = ?12,"
+                " expire_after = ?13, warn_after = ?14 WHERE id = ?15",
                 SQL_I(a->customer), SQL_T(a->login), SQL_T0(a->language), SQL_T0(a->time_zone),
                 SQL_T0(a->contact), SQL_I(a->state), SQL_I0(stored_until(a)), SQL_T0(a->reason),
                 SQL_I(a->right), SQL_I(a->max_recipients), SQL_I(a->max_size),
-                SQL_T0(a->preset), SQL_I(a->id));
+                SQL_T0(a->preset), SQL_I(a->expire_after), SQL_I(a->warn_after), SQL_I(a->id));
     if (rc == 0 && sqlite3_changes(s->db) == 0)
         rc = -ENOENT;
     return rc;

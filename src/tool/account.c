@@ -21,6 +21,12 @@ static const char *limit(struct tool_call *c, const json_t *answer, const char *
     return strcmp(text, "0") == 0 ? "the server's" : text;
 }
 
+static const char *patience(struct tool_call *c, const json_t *answer, const char *key)
+{
+    return json_is_string(json_object_get(answer, key)) ? show_text(&c->arena, answer, key)
+                                                        : "the server's";
+}
+
 static void show(struct tool_call *c, const json_t *answer)
 {
     struct arena *a = &c->arena;
@@ -34,6 +40,8 @@ static void show(struct tool_call *c, const json_t *answer)
     show_pair("May send as", senders(c, answer));
     show_pair("Recipients", limit(c, answer, "max_recipients"));
     show_pair("Message size", limit(c, answer, "max_size"));
+    show_pair("Tried for", patience(c, answer, "expire_after"));
+    show_pair("Warned after", patience(c, answer, "warn_after"));
     show_pair("Credentials", show_text(a, answer, "credentials"));
     show_pair("Preset", show_text(a, answer, "preset"));
     show_pair("Profile", show_text(a, answer, "profile"));
@@ -94,6 +102,8 @@ static int read_options(struct tool_call *c, json_t *body)
 {
     body_text(c, body, "customer", "customer");
     body_text(c, body, "profile", "profile");
+    body_text(c, body, "expire-after", "expire_after");
+    body_text(c, body, "warn-after", "warn_after");
     body_people(c, body);
     if (!body_number(c, body, "max-recipients", "max_recipients", false) ||
         !body_number(c, body, "max-size", "max_size", true))

@@ -37,14 +37,18 @@ static const struct tool_option customer_set_options[] = {
     END,
 };
 
-#define ACCOUNT                                                                               \
-    {"senders", "RIGHT",                                                                      \
-     "who it may send as: any, domains or exact (with --sender, or domains:a.org,b.org)",     \
-     false},                                                                                  \
-        {"sender", "DOMAIN|ADDRESS", "a permitted domain or address; may be repeated", true}, \
-        {"max-recipients", "N", "recipients per message; 0: the server's limit", false},      \
-        {"max-size", "SIZE", "largest message, as 25M; 0: the server's limit", false},        \
-        {"profile", "NAME", "prudent: deliver slowly, for new lists; \"\": none", false},     \
+#define ACCOUNT                                                                                \
+    {"senders", "RIGHT",                                                                       \
+     "who it may send as: any, domains or exact (with --sender, or domains:a.org,b.org)",      \
+     false},                                                                                   \
+        {"sender", "DOMAIN|ADDRESS", "a permitted domain or address; may be repeated", true},  \
+        {"max-recipients", "N", "recipients per message; 0: the server's limit", false},       \
+        {"max-size", "SIZE", "largest message, as 25M; 0: the server's limit", false},         \
+        {"expire-after", "TIME",                                                               \
+         "how long mail is tried that cannot be delivered, as 5d; \"\": the server's", false}, \
+        {"warn-after", "TIME",                                                                 \
+         "when its sender is told that it waits, as 4h; never; \"\": the server's", false},    \
+        {"profile", "NAME", "prudent: deliver slowly, for new lists; \"\": none", false},      \
         PEOPLE
 
 static const struct tool_option plan_options[] = {

@@ -237,13 +237,20 @@ static void accounts_live(void **state)
     assert_int_equal(
         200, call(f, "PATCH", "/v1/accounts/anna@x.test",
                   "{\"senders\": \"domains\", \"sender_list\": [\"X.test\", \"y.test\"],"
-                  " \"max_recipients\": 50, \"max_size\": 90000000}"));
+                  " \"max_recipients\": 50, \"max_size\": 90000000,"
+                  " \"expire_after\": \"48h\", \"warn_after\": \"never\"}"));
     assert_true(find(f, "anna@x.test", &a));
     assert_int_equal(SENDERS_DOMAINS, a.right);
     assert_int_equal(2, a.sender_count);
     assert_memory_equal("x.test", a.senders[0].ptr, 6);
     assert_int_equal(50, a.max_recipients);
     assert_int_equal(90000000, a.max_size);
+    span expiry = 0, warn_after = 1;
+    directory_patience(f->directory, a.id, &expiry, &warn_after);
+    assert_true(expiry == 2 * SPAN_DAY);
+    assert_int_equal(0, warn_after);
+    assert_string_equal(text(f, "expire_after"), "2d");
+    assert_string_equal(text(f, "warn_after"), "never");
     assert_int_equal(200, call(f, "PATCH", "/v1/accounts/1", "{\"senders\": \"any\"}"));
     assert_true(find(f, "anna@x.test", &a));
     assert_int_equal(SENDERS_ANY, a.right);
@@ -508,6 +515,10 @@ static void refusals_say_why(void **state)
         {"PATCH", "/v1/accounts/1", "{\"max_recipients\": -1}", 400, "bad-value"},
         {"PATCH", "/v1/accounts/1", "{\"max_recipients\": 1000001}", 400, "bad-value"},
         {"PATCH", "/v1/accounts/1", "{\"max_size\": 1.5}", 400, "bad-value"},
+        {"PATCH", "/v1/accounts/1", "{\"expire_after\": \"never\"}", 400, "bad-value"},
+        {"PATCH", "/v1/accounts/1", "{\"expire_after\": \"31d\"}", 400, "bad-value"},
+        {"PATCH", "/v1/accounts/1", "{\"warn_after\": \"5s\"}", 400, "bad-value"},
+        {"PATCH", "/v1/accounts/1", "{\"warn_after\": 5}", 400, "bad-value"},
         {"PATCH", "/v1/accounts/9", "{}", 404, "no-such-account"},
         {"POST", "/v1/accounts/9/credentials", "{}", 404, "no-such-account"},
         {"GET", "/v1/accounts/9/credentials", "", 404, "no-such-account"},

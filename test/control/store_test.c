@@ -104,7 +104,9 @@ static int add_account(struct fixture *f, uint64_t customer, const char *login, 
                                   .senders = senders,
                                   .sender_count = 2,
                                   .max_recipients = 7,
-                                  .max_size = 1ull << 33};
+                                  .max_size = 1ull << 33,
+                                  .expire_after = 3 * SPAN_DAY,
+                                  .warn_after = -1};
     assert_int_equal(0, store_begin(f->store));
     int rc = end(f, store_account_put(f->store, &a, noon));
     if (id)
@@ -225,6 +227,8 @@ static void rows_come_back(void **state)
     assert_text("x.test", a.d.senders[1]);
     assert_int_equal(7, a.d.max_recipients);
     assert_true(a.d.max_size == 1ull << 33);
+    assert_true(a.d.expire_after == 3 * SPAN_DAY);
+    assert_true(a.d.warn_after == -1);
     assert_int_equal(-ENOENT, store_account_get(f->store, 99, &f->arena, &a));
     assert_int_equal(-ENOENT, store_customer_get(f->store, 99, &f->arena, &c));
 

@@ -1,5 +1,6 @@
 /* Who is told what, and when: the reporter with a queue and delivery's own journal, without a
- * transport. test/wire/dsn_test.py has whole daemons, and other programs read what they send. */
+ * transport. test/wire/dsn_test.py has whole daemons, and other programs read what they send.
+ */
 #include "office.h"
 
 #include "../check.h"

@@ -128,7 +128,9 @@ static void populate(struct fixture *f)
                                                                   .senders = senders,
                                                                   .sender_count = 2,
                                                                   .max_recipients = 50,
-                                                                  .max_size = 1000000}));
+                                                                  .max_size = 1000000,
+                                                                  .expire_after = SPAN_DAY,
+                                                                  .warn_after = -1}));
     assert_int_equal(1, put_account(f, (struct directory_account){.id = 11,
                                                                   .customer = 1,
                                                                   .login = SLICE("bo"),
@@ -180,6 +182,12 @@ static void finds_accounts(void **state)
     assert_text("y.test", f->account.senders[1]);
     assert_int_equal(50, f->account.max_recipients);
     assert_int_equal(1000000, f->account.max_size);
+    span expiry = SPAN_HOUR, warn_after = SPAN_HOUR;
+    directory_patience(f->d, 11, &expiry, &warn_after);
+    directory_patience(f->d, 999, &expiry, &warn_after);
+    assert_true(expiry == SPAN_HOUR && warn_after == SPAN_HOUR);
+    directory_patience(f->d, 10, &expiry, &warn_after);
+    assert_true(expiry == SPAN_DAY && warn_after == 0);
     assert_int_equal(ACCOUNT_ACTIVE, f->account.state);
 
     assert_true(directory_account(f->d, 20, noon, &f->arena, &f->account));
