@@ -49,6 +49,11 @@ uint64_t id_next(struct id_source *s, stamp now)
     return compose(s, next);
 }
 
+enum id_writer id_writer(uint64_t id)
+{
+    return (enum id_writer)(id >> SEQUENCE_BITS & ((1u << WRITER_BITS) - 1));
+}
+
 stamp id_stamp(uint64_t id)
 {
     return EPOCH + (stamp)(id >> LOW_BITS) * SPAN_MS;

@@ -29,6 +29,8 @@ void id_source_raise(struct id_source *s, uint64_t seen) NONNULL(1);
 /* A new id, never 0. Thread-safe. */
 uint64_t id_next(struct id_source *s, stamp now) NONNULL(1);
 
+/* Whose source gave it: what delivery made itself is a notification. */
+enum id_writer id_writer(uint64_t id);
 /* The moment in the id, to the millisecond. */
 stamp id_stamp(uint64_t id);
 /* Writes ID_TEXT_LEN characters and a NUL. */

@@ -84,15 +84,34 @@ static json_t *attempt_json(const struct ledger_attempt *a)
         api_foreign(a->reply), "remote", api_foreign(a->remote), "tls", api_foreign(a->tls));
 }
 
+static json_t *report_json(const struct ledger_report *p)
+{
+    static const char *const names[] = {
+        [REPORT_NONE] = "none",
+        [REPORT_FAILED] = "failed",
+        [REPORT_DELAYED] = "delayed",
+        [REPORT_DELIVERED] = "delivered",
+        [REPORT_RELAYED] = "relayed",
+        [REPORT_UNWANTED] = "unwanted",
+        [REPORT_IMPOSSIBLE] = "no-sender",
+    };
+    const char *name = (size_t)p->report < COUNT_OF(names) ? names[p->report] : names[0];
+    return json_pack("{s:s, s:o, s:o}", "report", name, "at", api_stamp(p->at), "notification",
+                     p->notification ? id_json(p->notification) : json_null());
+}
+
 static json_t *recipient_json(const struct ledger_recipient *to)
 {
     json_t *tries = json_array();
     for (size_t i = 0; i < to->try_count; i++)
         json_array_append_new(tries, attempt_json(&to->tries[i]));
-    return json_pack("{s:o, s:s, s:I, s:o, s:o, s:o}", "address", api_foreign(to->address),
+    json_t *reports = json_array();
+    for (size_t i = 0; i < to->report_count; i++)
+        json_array_append_new(reports, report_json(&to->reports[i]));
+    return json_pack("{s:o, s:s, s:I, s:o, s:o, s:o, s:o}", "address", api_foreign(to->address),
                      "state", state_name(to->state), "attempts", (json_int_t)to->attempts,
                      "next", api_stamp(to->next), "waits_because", api_foreign(to->trouble),
-                     "tries", tries);
+                     "tries", tries, "reports", reports);
 }
 
 /* What the list and the trace say of a message alike. */

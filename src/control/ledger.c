@@ -39,6 +39,8 @@ static const char *const texts[LEDGER_STATEMENTS] = {
                   "  octets = octets + excluded.octets,"
                   "  delivered = delivered + excluded.delivered,"
                   "  failed = failed + excluded.failed",
+    [PUT_REPORT] = "INSERT OR IGNORE INTO reports SELECT message, number, ?3, ?4, ?5"
+                   " FROM recipients WHERE message = ?1 AND number = ?2",
     [PUT_ERROR] = "INSERT INTO errors VALUES (?1, ?2, ?3, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
                   " ON CONFLICT DO UPDATE SET last = excluded.last, count = count + 1,"
                   "  message = excluded.message, outcome = excluded.outcome,"
@@ -202,14 +204,16 @@ static int erase_rows(struct ledger *l, slice address, struct ledger_erased *out
     static const char *const steps[] = {
         ("DELETE FROM attempts WHERE (message, recipient) IN"
          " (SELECT message, number FROM recipients WHERE address = ?1)"),
+        ("DELETE FROM reports WHERE (message, recipient) IN"
+         " (SELECT message, number FROM recipients WHERE address = ?1)"),
         "DELETE FROM recipients WHERE address = ?1",
         "UPDATE messages SET reverse_path = NULL, message_id = NULL, subject = NULL"
         " WHERE reverse_path = ?1",
         "DELETE FROM errors WHERE address = ?1",
         "DELETE FROM evidence WHERE value = ?1 COLLATE NOCASE",
     };
-    uint64_t *const counts[] = {NULL, &out->recipients, &out->senders, &out->errors,
-                                &out->evidence};
+    uint64_t *const counts[] = {NULL,          NULL,         &out->recipients,
+                                &out->senders, &out->errors, &out->evidence};
     for (size_t i = 0; i < COUNT_OF(steps); i++) {
         int rc = SQL_RUN(l->db, steps[i], SQL_T(address));
         if (rc < 0)

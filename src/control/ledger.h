@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "base/id.h"
 #include "codec/record.h"
+#include "policy/notify.h"
 #include "policy/outcome.h"
 
 struct ledger;
@@ -36,6 +37,13 @@ struct ledger_attempt {
     stamp next; /* RETRY */
 };
 
+/* What the sender was told of a recipient. */
+struct ledger_report {
+    enum report report;
+    stamp at;
+    uint64_t notification; /* its message; 0: nobody was told */
+};
+
 enum { LEDGER_QUEUED = 0 }; /* else the enum outcome_kind that ended it */
 
 struct ledger_recipient {
@@ -48,6 +56,8 @@ struct ledger_recipient {
     slice trouble; /* not the ledger's: why it waits, as delivery says now */
     const struct ledger_attempt *tries;
     size_t try_count;
+    const struct ledger_report *reports;
+    size_t report_count;
 };
 
 struct ledger_message {
@@ -92,6 +102,9 @@ int ledger_put_message(struct ledger *l, const struct ledger_message *m, bool is
  * the ledger does not have (any more), is passed over. */
 int ledger_put_attempt(struct ledger *l, uint64_t message, uint32_t index, uint64_t account,
                        const struct ledger_attempt *a) MUST_USE NONNULL(1, 5);
+/* What was told of it; the same twice is passed over, as above. */
+int ledger_put_report(struct ledger *l, uint64_t message, uint32_t index,
+                      const struct ledger_report *p) MUST_USE NONNULL(1, 4);
 int ledger_put_positions(struct ledger *l, const uint64_t position[LEDGER_JOURNALS]) MUST_USE
     NONNULL(1, 2);
 

@@ -17,6 +17,7 @@ enum ledger_statement {
     PUT_ATTEMPT,
     PUT_USAGE,
     PUT_ERROR,
+    PUT_REPORT,
     LEDGER_STATEMENTS
 };
 

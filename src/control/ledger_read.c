@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { RECIPIENTS_MAX = 1000, TRIES_MAX = 100 };
+enum { RECIPIENTS_MAX = 1000, TRIES_MAX = 100, REPORTS_MAX = REPORT_IMPOSSIBLE };
 
 int ledger_reader_open(struct ledger_reader **out, const char *path)
 {
@@ -101,6 +101,27 @@ static int read_tries(struct ledger_reader *r, uint64_t message, struct arena *a
     return rc < 0 ? rc : 0;
 }
 
+static int read_reports(struct ledger_reader *r, uint64_t message, struct arena *a,
+                        struct ledger_recipient *to)
+{
+    static const char query[] = "SELECT report, at, notification FROM reports"
+                                " WHERE message = ?1 AND recipient = ?2 ORDER BY at, report";
+    struct ledger_report *list = arena_array(a, struct ledger_report, REPORTS_MAX);
+    sqlite3_stmt *s;
+    int rc = SQL_QUERY(r->db, &s, query, SQL_I(message), SQL_I(to->index));
+    if (rc < 0)
+        return rc;
+    while (to->report_count < REPORTS_MAX && (rc = sql_step(s)) == 1)
+        list[to->report_count++] = (struct ledger_report){
+            .report = (enum report)sql_u64(s, 0),
+            .at = (stamp)sql_u64(s, 1),
+            .notification = sql_u64(s, 2),
+        };
+    sql_end(&s);
+    to->reports = list;
+    return rc < 0 ? rc : 0;
+}
+
 /* address: only this one's; empty: all. */
 static int read_recipients(struct ledger_reader *r, slice address, struct arena *a,
                            struct ledger_message *m)
@@ -128,8 +149,11 @@ static int read_recipients(struct ledger_reader *r, slice address, struct arena 
     sql_end(&s);
     m->recipients = list;
     m->count = n;
-    for (size_t i = 0; i < n && rc >= 0; i++)
+    for (size_t i = 0; i < n && rc >= 0; i++) {
         rc = list[i].attempts ? read_tries(r, m->id, a, &list[i]) : 0;
+        if (rc >= 0)
+            rc = read_reports(r, m->id, a, &list[i]);
+    }
     return rc < 0 ? rc : 0;
 }
 

@@ -166,6 +166,16 @@ const char *const ledger_steps[] = {
     /* 3: the scripts of `sendmail`. */
     "ALTER TABLE messages ADD COLUMN script TEXT;"
     "ALTER TABLE messages ADD COLUMN directory TEXT;",
+
+    /* 4: what senders were told of recipients. */
+    "CREATE TABLE reports ("
+    "  message INTEGER NOT NULL,"
+    "  recipient INTEGER NOT NULL,"
+    "  report INTEGER NOT NULL," /* enum report */
+    "  at INTEGER NOT NULL,"
+    "  notification INTEGER," /* its message; NULL: nobody was told */
+    "  PRIMARY KEY (message, recipient, report)"
+    ") STRICT, WITHOUT ROWID;",
 };
 
 const size_t ledger_step_count = COUNT_OF(ledger_steps);

@@ -201,6 +201,8 @@ static int put_for(struct ledger *l, uint64_t message, uint32_t index, uint64_t 
     if (rc < 0 || sqlite3_changes64(l->db) == 0)
         return rc; /* it is there already */
     rc = set_recipient(l, message, index, a);
+    if (id_writer(message) == ID_DELIVERY)
+        return rc; /* a notification of ours: nobody's use, and nobody's list */
     if (rc == 0 && is_failure(a->outcome))
         rc = put_error(l, message, account, address, a);
     if (rc < 0 || a->outcome == OUTCOME_RETRY)
@@ -227,6 +229,21 @@ int ledger_put_attempt(struct ledger *l, uint64_t message, uint32_t index, uint6
     return rc;
 }
 
+/* ---- reports ---- */
+
+int ledger_put_report(struct ledger *l, uint64_t message, uint32_t index,
+                      const struct ledger_report *p)
+{
+    sqlite3_stmt *s = l->statements[PUT_REPORT];
+    bind_number(s, 1, message);
+    bind_number(s, 2, index);
+    bind_number(s, 3, (uint64_t)p->report);
+    bind_number(s, 4, (uint64_t)p->at);
+    if (p->notification != 0)
+        bind_number(s, 5, p->notification);
+    return run(s);
+}
+
 /* ---- age ---- */
 
 static int expire_rows(struct ledger *l, const char *text, const struct sql_value *values,
@@ -247,6 +264,7 @@ static int expire_messages(struct ledger *l, stamp before, int *removed)
         ("INSERT INTO temp.old SELECT id FROM messages WHERE id < ?1 AND at < ?2 AND NOT EXISTS"
          " (SELECT 1 FROM recipients WHERE message = id AND state = 0) ORDER BY id LIMIT 200"),
         "DELETE FROM attempts WHERE message IN (SELECT id FROM temp.old)",
+        "DELETE FROM reports WHERE message IN (SELECT id FROM temp.old)",
         "DELETE FROM recipients WHERE message IN (SELECT id FROM temp.old)",
     };
     /* Ids begin with their time: all older messages are before this one. */

@@ -167,12 +167,51 @@ static int put_outcome(struct ledger *l, const struct journal_record *r)
     return rc == 0 && more < 0 ? -EBADMSG : rc;
 }
 
+/* ---- notifications: the fields of the mail, if there is one, then whom it reports ---- */
+
+static int put_reports(struct ledger *l, const struct journal_record *r)
+{
+    struct ledger_report report = {
+        .at = r->header.at,
+        .notification = record_get_u64(r->fields, TAG_ID),
+    };
+    uint64_t message = 0;
+    uint32_t index = 0;
+    slice rest = r->fields;
+    struct record_field f;
+    int rc = 0;
+    int more = 0;
+    while (rc == 0 && (more = record_next(&rest, &f)) > 0) {
+        if (f.tag == TAG_REPORTS) {
+            message = f.number;
+        } else if (f.tag == TAG_RECIPIENT_INDEX) {
+            index = (uint32_t)f.number;
+        } else if (f.tag == TAG_REPORT) {
+            bool is_known = f.number > REPORT_NONE && f.number <= REPORT_IMPOSSIBLE;
+            bool is_told = f.number < REPORT_UNWANTED;
+            struct ledger_report one = report;
+            one.report = (enum report)f.number;
+            one.notification = is_told ? report.notification : 0;
+            rc = is_known ? ledger_put_report(l, message, index, &one) : -EBADMSG;
+        }
+    }
+    return rc == 0 && more < 0 ? -EBADMSG : rc;
+}
+
+static int put_notification(struct ledger *l, const struct journal_record *r, struct arena *a)
+{
+    int rc = record_get_u64(r->fields, TAG_ID) != 0 ? put_message(l, r, a) : 0;
+    return rc < 0 ? rc : put_reports(l, r);
+}
+
 int projection_put(struct ledger *l, const struct journal_record *record, struct arena *a)
 {
     switch ((unsigned)record->header.type) {
     case RECORD_MESSAGE:
     case RECORD_CARRIED:
         return put_message(l, record, a);
+    case RECORD_DSN:
+        return put_notification(l, record, a);
     case RECORD_OUTCOME:
         return put_outcome(l, record);
     case RECORD_DIRECTORY:
@@ -181,7 +220,6 @@ int projection_put(struct ledger *l, const struct journal_record *record, struct
         return projection_put_lock(l, record);
     case RECORD_REFUSALS:
     case RECORD_SIGN_IN:
-    case RECORD_DSN:
     case RECORD_COMMAND:
         return 0;
     default:

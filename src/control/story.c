@@ -31,6 +31,11 @@ static void put_pair(struct buf *out, const char *name, slice value, const char 
 static void put_client(struct buf *out, const struct ledger_message *m)
 {
     buf_printf(out, "  %-11s ", "Came from");
+    if (id_writer(m->id) == ID_DELIVERY) {
+        buf_append(out,
+                   SLICE("this server: a notification to the sender of another message\n"));
+        return;
+    }
     if (slice_starts(m->client, SLICE("uid="))) {
         story_text(out, "a program on this machine, user ");
         story_put(out, slice_from(m->client, 4));
@@ -142,13 +147,44 @@ static void put_try(struct buf *out, const struct ledger_attempt *a)
     buf_byte(out, '\n');
 }
 
+static void put_report(struct buf *out, const struct ledger_report *p)
+{
+    static const char *const phrases[] = {
+        [REPORT_FAILED] = "the sender was told that it failed",
+        [REPORT_DELAYED] = "the sender was told that it is late",
+        [REPORT_DELIVERED] = "the sender was told that it was delivered, as asked",
+        [REPORT_RELAYED] = "the sender was told that it was passed on, as asked",
+        [REPORT_UNWANTED] = "nobody was told that it failed: the sender did not want to know",
+        [REPORT_IMPOSSIBLE] = "nobody was told that it failed: the message has no sender",
+    };
+    char id[ID_TEXT_LEN + 1];
+    if ((size_t)p->report >= COUNT_OF(phrases) || !phrases[p->report])
+        return;
+    buf_append(out, SLICE("    "));
+    story_time(out, p->at);
+    buf_append(out, SLICE("  "));
+    buf_append(out, slice_of(phrases[p->report]));
+    if (p->notification != 0) {
+        id_format(p->notification, id);
+        buf_printf(out, " (message %s)", id);
+    }
+    buf_byte(out, '\n');
+}
+
+/* What was tried and told, in its order. */
 static void put_tries(struct buf *out, const struct ledger_recipient *r)
 {
     size_t from = r->try_count > TRIES_SHOWN ? r->try_count - TRIES_SHOWN : 0;
+    size_t told = 0;
     if (from > 0)
         buf_printf(out, "    %zu earlier attempts\n", from);
-    for (size_t i = from; i < r->try_count; i++)
+    for (size_t i = from; i < r->try_count; i++) {
+        while (told < r->report_count && r->reports[told].at < r->tries[i].at)
+            put_report(out, &r->reports[told++]);
         put_try(out, &r->tries[i]);
+    }
+    while (told < r->report_count)
+        put_report(out, &r->reports[told++]);
 }
 
 static const char *state_phrase(const struct ledger_recipient *r)

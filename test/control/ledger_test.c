@@ -246,6 +246,72 @@ static void outcomes_wait_for_their_messages(void **state)
     assert_int_equal(1, usage_of(f, 86400).delivered);
 }
 
+/* mail: 0 when nobody is told. */
+static void add_notification(struct fixture *f, uint64_t mail, uint64_t about,
+                             const enum report reports[2])
+{
+    struct buf b = BUF_INIT;
+    if (mail != 0) {
+        record_put_u64(&b, TAG_ID, mail);
+        record_put(&b, TAG_REVERSE_PATH, SLICE(""));
+        record_put(&b, TAG_RECIPIENT, SLICE("anna@x.test"));
+        record_put_u64(&b, TAG_OCTETS, 3000);
+    }
+    record_put_u64(&b, TAG_REPORTS, about);
+    for (uint32_t i = 0; i < 2; i++) {
+        record_put_u64(&b, TAG_RECIPIENT_INDEX, i);
+        record_put_u64(&b, TAG_REPORT, reports[i]);
+    }
+    append(f, ID_DELIVERY, RECORD_DSN, 0, &b);
+}
+
+static void what_senders_were_told_is_kept(void **state)
+{
+    static const enum report late[] = {REPORT_DELAYED, REPORT_FAILED};
+    static const enum report never[] = {REPORT_UNWANTED, REPORT_IMPOSSIBLE};
+    struct fixture *f = *state;
+    struct ledger_message *m;
+    char text[ID_TEXT_LEN + 1];
+    struct id_source own;
+    id_source_init(&own, 0, ID_DELIVERY);
+    uint64_t id = add_message(f, two, 2);
+    add_outcome(f, id, 0, OUTCOME_RETRY, 1, 451);
+    add_outcome(f, id, 1, OUTCOME_FAILED, 1, 550);
+    uint64_t mail = id_next(&own, f->env.now);
+    add_notification(f, mail, id, late);
+    add_notification(f, mail, id, late); /* read twice */
+    env_test_advance(&f->env, SPAN_MINUTE);
+    add_outcome(f, mail, 0, OUTCOME_FAILED, 1, 550);
+    add_notification(f, 0, mail, never);
+    add_notification(f, mail, id + 1, late); /* about a message that is not known */
+    project(f);
+    id_format(id, text);
+    assert_int_equal(1, find(f, text, &m));
+    assert_int_equal(1, m->recipients[0].report_count);
+    assert_int_equal(REPORT_DELAYED, m->recipients[0].reports[0].report);
+    assert_true(m->recipients[0].reports[0].notification == mail);
+    assert_int_equal(1, m->recipients[1].report_count);
+    assert_int_equal(REPORT_FAILED, m->recipients[1].reports[0].report);
+    id_format(mail, text);
+    assert_int_equal(1, find(f, text, &m));
+    assert_int_equal(0, m->reverse_path.len);
+    assert_int_equal(OUTCOME_FAILED, m->recipients[0].state);
+    assert_int_equal(1, m->recipients[0].report_count);
+    assert_int_equal(REPORT_UNWANTED, m->recipients[0].reports[0].report);
+    assert_true(m->recipients[0].reports[0].notification == 0);
+    /* The notification is nobody's use, nor one of the addresses that failed. */
+    struct ledger_usage u = usage_of(f, 86400);
+    assert_int_equal(1, u.messages);
+    assert_int_equal(1, u.failed);
+    struct ledger_erased erased;
+    assert_int_equal(0, ledger_erase(f->ledger, SLICE("cy@y.test"), &erased));
+    assert_int_equal(1, erased.recipients);
+    assert_int_equal(1, erased.errors);
+    id_format(id, text);
+    assert_int_equal(1, find(f, text, &m));
+    assert_int_equal(1, m->count);
+}
+
 static void it_is_found_by_what_people_have(void **state)
 {
     static const struct {
@@ -428,6 +494,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_message_and_its_outcomes_become_rows),
         CASE(outcomes_wait_for_their_messages),
+        CASE(what_senders_were_told_is_kept),
         CASE(it_is_found_by_what_people_have),
         CASE(what_was_read_is_counted_once),
         CASE(the_head_follows_what_is_synced),

@@ -169,6 +169,49 @@ static void captured(struct buf *out)
     story_write(out, &m, noon);
 }
 
+static void the_sender_was_told(struct buf *out)
+{
+    struct ledger_attempt t[] = {
+        try_of(0, OUTCOME_RETRY, STAGE_RCPT, 450, "4.2.0", "not now"),
+        try_of(300, OUTCOME_FAILED, STAGE_RCPT, 550, "5.1.1", "unknown user"),
+    };
+    const struct ledger_report reports[] = {
+        {REPORT_DELAYED, noon + 4 * SPAN_HOUR, 0x0234567890abcde0},
+        {REPORT_FAILED, noon + 300 * SPAN_MINUTE + 2 * SPAN_SECOND, 0x0234567890bbcde0},
+    };
+    struct ledger_recipient to = to_bo(OUTCOME_FAILED, t, 2);
+    to.reports = reports;
+    to.report_count = 2;
+    write_one(out, &to, 1, SPAN_DAY);
+}
+
+static void nobody_was_told(struct buf *out)
+{
+    struct ledger_attempt t =
+        try_of(0, OUTCOME_FAILED, STAGE_RCPT, 550, "5.1.1", "unknown user");
+    const struct ledger_report report = {REPORT_UNWANTED, noon + 2 * SPAN_SECOND, 0};
+    struct ledger_recipient to = to_bo(OUTCOME_FAILED, &t, 1);
+    to.reports = &report;
+    to.report_count = 1;
+    write_one(out, &to, 1, SPAN_HOUR);
+}
+
+static void a_notification(struct buf *out)
+{
+    struct ledger_attempt t =
+        try_of(0, OUTCOME_FAILED, STAGE_RCPT, 550, "5.1.1", "unknown user");
+    const struct ledger_report report = {REPORT_IMPOSSIBLE, noon + 2 * SPAN_SECOND, 0};
+    struct ledger_recipient to = to_bo(OUTCOME_FAILED, &t, 1);
+    to.reports = &report;
+    to.report_count = 1;
+    struct ledger_message m = message_of(&to, 1);
+    struct id_source own;
+    id_source_init(&own, 0, ID_DELIVERY);
+    m.id = id_next(&own, noon);
+    m.login = m.client = m.helo = m.tls = m.reverse_path = (slice){0};
+    story_write(out, &m, noon + SPAN_HOUR);
+}
+
 static const struct {
     const char *name;
     void (*write)(struct buf *out);
@@ -183,6 +226,9 @@ static const struct {
     {"tried for too long", tried_for_too_long},
     {"three recipients, three fates", three_fates},
     {"captured", captured},
+    {"the sender was told", the_sender_was_told},
+    {"nobody was told", nobody_was_told},
+    {"a notification", a_notification},
 };
 
 static void all_stories(struct buf *out)
