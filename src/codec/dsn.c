@@ -1,6 +1,7 @@
 #include "codec/dsn.h"
 
 #include "base/id.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 
@@ -116,13 +117,30 @@ static bool needs_utf8(const struct dsn_facts *f)
     return utf8;
 }
 
-/* Text from peers, on one line of a field or of the human part: no control characters. */
+/* Text from peers, on one line of a field or of the human part: UTF-8 without control
+ * characters. */
 static void put_clean(struct buf *out, slice text)
+{
+    while (text.len > 0) {
+        unsigned char c = (unsigned char)text.ptr[0];
+        size_t n = utf8_sequence(text);
+        if (c == '\n' || c == '\r' || c == '\t')
+            buf_byte(out, ' ');
+        else if (n == 0 || c < 0x20 || c == 0x7f)
+            buf_byte(out, '?');
+        else
+            buf_append(out, slice_to(text, n));
+        text = slice_from(text, n ? n : 1);
+    }
+}
+
+/* The same in ASCII: a field of the status part has no other words (RFC 3464 section 2.1.2). */
+static void put_ascii(struct buf *out, slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
         buf_byte(out, c == '\n' || c == '\r' || c == '\t' ? ' '
-                      : c < 0x20 || c == 0x7f             ? '?'
+                      : c < 0x20 || c >= 0x7f             ? '?'
                                                           : (char)c);
     }
 }
@@ -295,7 +313,7 @@ static void put_recipient_fields(struct buf *out, const struct dsn_recipient *r)
     buf_append(out, SLICE("\r\n"));
     if (r->orcpt.len > 0) {
         buf_append(out, SLICE("Original-Recipient: "));
-        put_clean(out, r->orcpt);
+        put_ascii(out, r->orcpt);
         buf_append(out, SLICE("\r\n"));
     }
     put_address_field(out, "Final-Recipient", r->address);
@@ -303,12 +321,13 @@ static void put_recipient_fields(struct buf *out, const struct dsn_recipient *r)
                s.subject, s.detail);
     if (r->remote.len > 0) {
         buf_append(out, SLICE("Remote-MTA: dns; "));
-        put_clean(out, slice_to(r->remote, 255));
+        put_ascii(out, slice_to(r->remote, 255));
         buf_append(out, SLICE("\r\n"));
     }
     if (r->diagnostic.len > 0) {
-        buf_append(out, SLICE("Diagnostic-Code: smtp; "));
-        put_clean(out, slice_to(r->diagnostic, 900));
+        buf_append(out, SLICE("Diagnostic-Code: "));
+        buf_append(out, r->remote.len > 0 ? SLICE("smtp; ") : SLICE("X-Utpost; "));
+        put_ascii(out, slice_to(r->diagnostic, 900));
         buf_append(out, SLICE("\r\n"));
     }
     if (r->last_attempt > 0) {
@@ -335,7 +354,7 @@ static void put_status_part(struct buf *out, const struct dsn_facts *f, bool utf
     buf_append(out, SLICE("\r\n"));
     if (f->envid.len > 0) {
         buf_append(out, SLICE("Original-Envelope-Id: "));
-        put_clean(out, f->envid);
+        put_ascii(out, f->envid);
         buf_append(out, SLICE("\r\n"));
     }
     buf_printf(out, "X-Queue-Id: %s\r\nArrival-Date: %s\r\n", id, moment);

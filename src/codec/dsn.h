@@ -19,8 +19,8 @@ struct dsn_recipient {
     slice orcpt;   /* "type;address", decoded; may be empty */
     enum dsn_action action;
     struct enhanced status; /* class 0: one that fits the action */
-    slice remote;           /* name of the host that answered; may be empty */
-    slice diagnostic;       /* its reply, or our own words; lines joined by '\n' */
+    slice remote;           /* name of the host that answered; empty: none did */
+    slice diagnostic;       /* its reply, or else our own words; lines joined by '\n' */
     stamp last_attempt;     /* 0: none was made */
     stamp retry_until;      /* DELAYED: when it is given up */
 };
@@ -32,7 +32,7 @@ struct dsn_facts {
     uint64_t id;          /* of the notification */
     uint64_t original_id; /* queue id of the original */
     slice envid;          /* decoded; may be empty */
-    slice subject;        /* of the original, raw; may be empty */
+    slice subject;        /* of the original, decoded; may be empty */
     stamp arrived;
     stamp at;
     const struct dsn_recipient *recipients;

@@ -2,6 +2,7 @@
 
 #include "base/id.h"
 #include "codec/header.h"
+#include "codec/words.h"
 #include "delivery/reported.h"
 
 #include <errno.h>
@@ -230,7 +231,7 @@ static slice subject_of(struct round *r, slice header)
     struct header_field f;
     while (header_next(&header, &f) == HEADER_FIELD)
         if (slice_ieq(f.name, SLICE("Subject")))
-            return header_unfold(&r->arena, f.value);
+            return words_decode(&r->arena, header_unfold(&r->arena, f.value));
     return (slice){0};
 }
 

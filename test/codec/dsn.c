@@ -80,6 +80,30 @@ static void each_action(void **state)
     buf_fini(&out);
 }
 
+static void what_peers_write_is_harmless(void **state)
+{
+    (void)state;
+    struct dsn_recipient r = {.address = SLICE("bo@example.net"),
+                              .remote = SLICE("mx\xff.example.net"),
+                              .orcpt = SLICE("rfc822;b\xc3\xb6@x\r\nEvil: yes"),
+                              .diagnostic = SLICE("550 n\xc3\xb8\xff\x1b[2J\nEvil: yes")};
+    struct dsn_facts f = facts(&r, 1);
+    struct buf out = BUF_INIT;
+    f.envid = SLICE("e\r\nEvil: yes");
+    f.subject = SLICE("caf\xc3\xa9 \xff");
+    const char *text = written(&out, &f);
+    assert_null(strstr(text, "\nEvil:"));
+    assert_null(strchr(text, '\x1b'));
+    has(text, "Remote-MTA: dns; mx?.example.net\r\n");
+    has(text, "Original-Recipient: rfc822;b??@x  Evil: yes\r\n");
+    has(text, "Diagnostic-Code: smtp; 550 n????[2J Evil: yes\r\n");
+    has(text, "550 n=C3=B8??[2J");
+    has(text, "\"caf=C3=A9 ?\"");
+    r.remote = (slice){0};
+    has(written(&out, &f), "Diagnostic-Code: X-Utpost; 550");
+    buf_fini(&out);
+}
+
 static void both_languages(void **state)
 {
     (void)state;
@@ -168,8 +192,11 @@ static void utf8_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_action),      cmocka_unit_test(both_languages),
-        cmocka_unit_test(many_are_counted), cmocka_unit_test(hostile_text),
+        cmocka_unit_test(what_peers_write_is_harmless),
+        cmocka_unit_test(each_action),
+        cmocka_unit_test(both_languages),
+        cmocka_unit_test(many_are_counted),
+        cmocka_unit_test(hostile_text),
         cmocka_unit_test(utf8_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
