@@ -82,7 +82,8 @@ void courier_settle(struct courier *c, const struct retry_policy *policy, struct
         .reply = {a->code, a->outcome.status, slice_to(a->text, REPORTED_MAX)},
     };
     struct retry_policy own = *policy;
-    courier_patience(c, p->facts.account, &own.expiry, &unused);
+    if (a->outcome.next != NEXT_CONTINUE)
+        courier_patience(c, p->facts.account, &own.expiry, &unused);
     o.kind = schedule_judge(&own, &a->outcome, p->facts.accepted, now, o.attempt,
                             jitter(p->facts.id, o.attempt), &o.next);
     if (o.kind == OUTCOME_DELIVERED)
