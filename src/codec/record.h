@@ -149,9 +149,10 @@ enum record_tag {
     TAG_FOREIGN_ID = 130, /* the other server's queue id */
     /* What limits count. MESSAGE too has TAG_COUNTED_AT when it is not the header's stamp. LOCK
      * has TAG_ID, TAG_VERSION (of the directory that it was made under), TAG_UNTIL, TAG_RULE,
-     * TAG_KEY (whose window), TAG_USED, TAG_REASON; its end has TAG_REMOVED besides. REFUSALS
-     * are those of an account and credential in a second: TAG_COUNT, what was attempted in vain
-     * (aborted messages too), and TAG_RULE, the last that refused. */
+     * TAG_KEY (whose window), TAG_USED, TAG_REASON; its end has TAG_REMOVED besides. Without an
+     * account it is of all accounts of the customer. REFUSALS are those of an account and
+     * credential in a second: TAG_COUNT, what was attempted in vain (aborted messages too), and
+     * TAG_RULE, the last that refused. */
     TAG_COUNTED_AT = 110, /* a stamp of the limits' clock */
     TAG_MESSAGES = 111,
     TAG_RECIPIENTS = 112,
@@ -159,10 +160,11 @@ enum record_tag {
     /* NOTICE: once for each passing of a rule that notifies, over restarts too; before the
      * message that passed it. TAG_ID (of the notice), TAG_RULE, TAG_KEY (whose window),
      * TAG_USED, TAG_MAXIMUM, TAG_REASON (a text for people), TAG_COUNTED_AT. */
-    TAG_USED = 114,    /* with what passed it */
-    TAG_MAXIMUM = 115, /* with the credit */
-    TAG_PLAN = 116,    /* DIRECTORY: of an account, six u64 (model/directory_codec) */
-    TAG_PROFILE = 117, /* DIRECTORY: of an account, a preset's name beside its own */
+    TAG_USED = 114,           /* with what passed it */
+    TAG_MAXIMUM = 115,        /* with the credit */
+    TAG_PLAN = 116,           /* DIRECTORY: of an account, six u64 (model/directory_codec) */
+    TAG_NEW_RECIPIENTS = 118, /* MESSAGE: how many were new to the account, if that counts */
+    TAG_PROFILE = 117,        /* DIRECTORY: of an account, a preset's name beside its own */
     /* MESSAGE: the Subject field's value, unfolded, its first octets (smtpd/message). */
     TAG_SUBJECT = 120,
 };

@@ -20,8 +20,11 @@ static json_t *line_to_json(const json_t *line)
         json_pack("{s:s, s:s, s:I, s:I, s:I, s:o}", "rule", rule, "scope", scope, "used", used,
                   "max", max, "left", used < max ? max - used : 0, "free_at", free_at);
     json_t *period = json_object_get(line, "period"); /* of a plan */
+    json_t *paced = json_object_get(line, "paced_until");
     if (answer && period)
         json_object_set(answer, "period", period);
+    if (answer && paced)
+        json_object_set(answer, "paced_until", paced);
     return answer;
 }
 

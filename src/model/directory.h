@@ -166,6 +166,11 @@ bool directory_periods(const struct directory *d, uint64_t account,
 void directory_patience(const struct directory *d, uint64_t account, span *expiry,
                         span *warn_after) NONNULL(1, 3, 4);
 
+/* The version under which the account, or with account 0 the customer, was unlocked last; 0:
+ * never, or it is not there. */
+uint64_t directory_unlocked(const struct directory *d, uint64_t account, uint64_t customer)
+    NONNULL(1);
+
 /* Is the credential still there (sessions check after a change)? */
 bool directory_has_credential(const struct directory *d, uint64_t credential) NONNULL(1);
 

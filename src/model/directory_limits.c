@@ -50,3 +50,13 @@ bool directory_periods(const struct directory *d, uint64_t account,
     directory_read_unlock(d);
     return n != NULL;
 }
+
+uint64_t directory_unlocked(const struct directory *d, uint64_t account, uint64_t customer)
+{
+    const struct directory_state *s = directory_read_lock(d);
+    const struct account_node *n = account ? directory_state_account(s, account) : NULL;
+    const struct customer_node *c = account ? NULL : directory_state_customer(s, customer);
+    uint64_t version = n ? n->value.unlocked : c ? c->value.unlocked : 0;
+    directory_read_unlock(d);
+    return version;
+}

@@ -10,6 +10,7 @@ struct limiter_hold {
     uint64_t max;
     uint64_t amount;
     bool is_settled;
+    stamp paced[2]; /* of pace, settled: from when to when it takes its turn */
 };
 
 /* Rules that are asked before mail is accepted; the others are looked at in limiter_settle. */
@@ -23,6 +24,11 @@ static bool is_settled_later(const struct rule *r)
     return r->action == RULE_LOCK || r->action == RULE_NOTIFY;
 }
 
+static bool paces(const struct rule *r)
+{
+    return r->action == RULE_PACE;
+}
+
 static uint64_t max_of(const struct limit *limit)
 {
     if (limit->is_closed)
@@ -32,10 +38,10 @@ static uint64_t max_of(const struct limit *limit)
 }
 
 /* Adds a refused rule to the verdict: the one that lapses last is the truth. */
-static void blame(struct limit_verdict *v, const struct rule *rule, struct counter *c,
-                  uint64_t max, uint64_t asked, stamp now, bool is_first)
+static void blame(struct limit_verdict *v, const struct rule *rule, uint64_t entity,
+                  struct counter *c, uint64_t max, uint64_t asked, stamp now, bool is_first)
 {
-    struct limit_verdict next = {.rule = *rule, .asked = asked, .max = max};
+    struct limit_verdict next = {.rule = *rule, .entity = entity, .asked = asked, .max = max};
     next.never_fits = asked > max;
     next.used = c ? counter_used(c, now) + c->held : 0;
     if (next.never_fits || !c) {
@@ -58,11 +64,29 @@ static void blame(struct limit_verdict *v, const struct rule *rule, struct count
 static void blame_plan(struct limit_verdict *v, const struct limit *limit, struct counter *c,
                        uint64_t asked, stamp now, bool is_first)
 {
-    blame(v, &limit->rule, c, 0, asked, now, is_first);
+    blame(v, &limit->rule, limit->entity, c, 0, asked, now, is_first);
     if (v->never_fits && v->max == 0 && v->rule.window == RULE_PERIOD) {
         v->never_fits = false;
         v->free_at = c->period.end;
     }
+}
+
+static void blame_pace(struct limit_verdict *v, const struct limit *limit,
+                       const struct counter *c, uint64_t asked, stamp now, stamp free_at,
+                       bool is_first)
+{
+    const struct rule *rule = &limit->rule;
+    struct limit_verdict next = {
+        .rule = *rule,
+        .entity = limit->entity,
+        .used = pace_waiting(c, rule, now),
+        .asked = asked,
+        .max = pace_backlog(rule),
+        .free_at = free_at,
+        .paced_until = c->pace.next > now ? c->pace.next : 0,
+    };
+    if (is_first || next.free_at > v->free_at)
+        *v = next;
 }
 
 static bool fits(uint64_t used_now, uint64_t asked, uint64_t max)
@@ -111,7 +135,8 @@ static void take_hold(struct limiter_reservation *r, struct entity *e, struct co
     struct limiter_hold *h = hold_of(r, e, index, later);
     if (!h) {
         h = &r->holds[r->count++];
-        *h = (struct limiter_hold){e, index, limit->rule, max_of(limit), 0, false};
+        *h = (struct limiter_hold){
+            .entity = e, .counter = index, .rule = limit->rule, .max = max_of(limit)};
         e->holds++;
     }
     if (max_of(limit) < h->max) {
@@ -128,7 +153,8 @@ static void count_attempts(struct limiter *l, const struct limit *limits, size_t
 {
     for (size_t i = 0; i < count; i++) {
         struct entity *e;
-        if (!limits[i].rule.attempts || limits[i].rule.scope == RULE_MESSAGE)
+        if (!limits[i].rule.attempts || limits[i].rule.scope == RULE_MESSAGE ||
+            paces(&limits[i].rule))
             continue;
         struct counter *c = limiter_counter(l, &limits[i], &e);
         /* Out of memory loses a refused attempt, never accepted use. */
@@ -143,6 +169,7 @@ static bool is_repeated(const struct limit *limits, size_t at)
     for (size_t i = 0; i < at; i++) {
         if (limits[i].entity == limits[at].entity &&
             rule_replaces(&limits[i].rule, &limits[at].rule) &&
+            paces(&limits[i].rule) == paces(&limits[at].rule) &&
             is_settled_later(&limits[i].rule) == is_settled_later(&limits[at].rule))
             return true;
     }
@@ -159,24 +186,33 @@ static enum limiter_result check_all(struct limiter *l, const struct limiter_res
         const struct limit *limit = &limits[i];
         uint64_t amount = asked->of[limit->rule.unit];
         struct entity *e;
-        if (amount == 0 || !refuses(&limit->rule))
+        if (amount == 0 || !(refuses(&limit->rule) || paces(&limit->rule)))
             continue;
         if (limit->rule.scope == RULE_MESSAGE) {
             if (message_fits(r, limit, amount))
                 continue;
-            blame(verdict, &limit->rule, NULL, max_of(limit), amount, now, !refused);
+            blame(verdict, &limit->rule, 0, NULL, max_of(limit), amount, now, !refused);
             refused = true;
             continue;
         }
         struct counter *c = limiter_counter(l, limit, &e);
         if (!c)
             return LIMITER_NO_MEMORY;
+        stamp free_at = 0;
+        if (paces(&limit->rule)) {
+            if (pace_fits(c, &limit->rule, now, &free_at))
+                continue;
+            blame_pace(verdict, limit, c, amount, now, free_at, !refused);
+            refused = true;
+            continue;
+        }
         if (fits(counter_used(c, now) + c->held, amount, max_of(limit)))
             continue;
         if (limit->is_closed)
             blame_plan(verdict, limit, c, amount, now, !refused);
         else
-            blame(verdict, &limit->rule, c, max_of(limit), amount, now, !refused);
+            blame(verdict, &limit->rule, limit->entity, c, max_of(limit), amount, now,
+                  !refused);
         refused = true;
     }
     return refused ? LIMITER_REFUSED : LIMITER_OK;
@@ -217,7 +253,7 @@ enum limiter_result limiter_reserve(struct limiter *l, struct limiter_reservatio
         return result;
     for (size_t i = 0; i < count; i++) {
         struct entity *e;
-        if (limits[i].rule.scope == RULE_MESSAGE || limits[i].rule.action == RULE_PACE)
+        if (limits[i].rule.scope == RULE_MESSAGE)
             continue;
         struct counter *c = limiter_counter(l, &limits[i], &e);
         if (!c) /* only one of a rule that locks can be missing still */
@@ -244,7 +280,7 @@ enum limiter_result limiter_true_up(struct limiter *l, struct limiter_reservatio
         if (fits(counter_used(c, now) + c->held - h->amount, total, h->max))
             continue;
         c->held -= h->amount;
-        blame(verdict, &h->rule, c, h->max, total, now, !refused);
+        blame(verdict, &h->rule, h->entity->key.id, c, h->max, total, now, !refused);
         c->held += h->amount;
         refused = true;
     }
@@ -263,6 +299,30 @@ enum limiter_result limiter_true_up(struct limiter *l, struct limiter_reservatio
     return LIMITER_OK;
 }
 
+/* What is accepted waits behind all that was before. */
+static void take_turn(struct limiter_reservation *r, struct limiter_hold *h, struct counter *c,
+                      stamp now)
+{
+    if (h->is_settled)
+        return;
+    h->paced[0] = pace_start(c, now);
+    h->paced[1] = pace_after(&h->rule, h->paced[0], h->amount);
+    c->pace.next = h->paced[1];
+    c->held -= h->amount;
+    h->is_settled = true;
+    if (h->paced[0] > now && h->paced[0] > r->not_before)
+        r->not_before = h->paced[0];
+}
+
+/* Not accepted after all: the turn is free again if nobody has come behind. */
+static void leave_turn(const struct limiter_hold *h, struct counter *c)
+{
+    if (!h->is_settled)
+        c->held -= h->amount;
+    else if (c->pace.next == h->paced[1])
+        c->pace.next = h->paced[0];
+}
+
 enum limiter_result limiter_settle(struct limiter *l, struct limiter_reservation *r, stamp at,
                                    void (*notify)(void *ctx, const struct limit_verdict *v),
                                    void *ctx, struct limit_verdict *verdict)
@@ -274,19 +334,21 @@ enum limiter_result limiter_settle(struct limiter *l, struct limiter_reservation
         if (h->rule.action != RULE_LOCK ||
             fits(counter_used(c, now) + c->settling, h->amount, h->max))
             continue;
-        blame(verdict, &h->rule, c, h->max, h->amount, now, true);
+        blame(verdict, &h->rule, h->entity->key.id, c, h->max, h->amount, now, true);
         verdict->used = counter_used(c, now) + c->settling;
         return LIMITER_REFUSED;
     }
     for (uint32_t i = 0; i < r->count; i++) {
         struct limiter_hold *h = &r->holds[i];
         struct counter *c = &h->entity->counters[h->counter];
+        if (paces(&h->rule))
+            take_turn(r, h, c, now);
         if (!is_settled_later(&h->rule))
             continue;
         bool is_over = !fits(counter_used(c, now) + c->settling, h->amount, h->max);
         if (h->rule.action == RULE_NOTIFY && is_over && !c->notified && notify) {
             struct limit_verdict v;
-            blame(&v, &h->rule, c, h->max, h->amount, now, true);
+            blame(&v, &h->rule, h->entity->key.id, c, h->max, h->amount, now, true);
             notify(ctx, &v);
         }
         if (h->rule.action == RULE_NOTIFY)
@@ -304,6 +366,12 @@ static void end_holds(struct limiter_reservation *r, stamp at, bool is_committed
         struct limiter_hold *h = &r->holds[i];
         struct counter *c = &h->entity->counters[h->counter];
         bool later = is_settled_later(&h->rule);
+        if (paces(&h->rule)) {
+            if (!is_committed || !h->is_settled)
+                leave_turn(h, c);
+            h->entity->holds--;
+            continue;
+        }
         /* Rules on one counter of which one locks and one defers count its use once. */
         bool is_shared = later && hold_of(r, h->entity, h->counter, false);
         if ((is_committed || h->rule.attempts) && !is_shared)
@@ -338,25 +406,50 @@ static void forget_notice(struct limiter *l, const struct limit *limit,
         c->notified = !fits(counter_used(c, at), amounts->of[limit->rule.unit], max_of(limit));
 }
 
+/* A turn that was taken, by the strictest of the rules that share it. */
+static void replay_turn(struct counter *c, const struct limit *limits, size_t count, size_t at,
+                        uint64_t amount, stamp now)
+{
+    const struct rule *strictest = &limits[at].rule;
+    for (size_t i = at + 1; i < count; i++) {
+        if (limits[i].entity == limits[at].entity && paces(&limits[i].rule) &&
+            rule_replaces(&limits[i].rule, strictest) && limits[i].rule.max < strictest->max)
+            strictest = &limits[i].rule;
+    }
+    c->pace.next = pace_after(strictest, pace_start(c, now), amount);
+}
+
+/* Has an earlier one of these limits counted under the same counter? */
+static bool is_counted(const struct limit *limits, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (limits[i].entity == limits[at].entity &&
+            rule_replaces(&limits[i].rule, &limits[at].rule) &&
+            paces(&limits[i].rule) == paces(&limits[at].rule))
+            return true;
+    }
+    return false;
+}
+
 int limiter_replay(struct limiter *l, const struct limit *limits, size_t count,
                    const struct amounts *amounts, stamp at)
 {
     limiter_advance(l, at);
     for (size_t i = 0; i < count; i++) {
         struct entity *e;
-        if (limits[i].rule.scope == RULE_MESSAGE || limits[i].rule.action == RULE_PACE)
+        uint64_t amount = amounts->of[limits[i].rule.unit];
+        if (limits[i].rule.scope == RULE_MESSAGE || amount == 0)
             continue;
         forget_notice(l, &limits[i], amounts, at);
-        bool counted = false;
-        for (size_t j = 0; j < i && !counted; j++)
-            counted = limits[j].entity == limits[i].entity &&
-                      rule_replaces(&limits[j].rule, &limits[i].rule);
-        if (counted)
+        if (is_counted(limits, i))
             continue;
         struct counter *c = limiter_counter(l, &limits[i], &e);
-        int err = c ? counter_use(c, at, amounts->of[limits[i].rule.unit]) : -ENOMEM;
-        if (err < 0)
-            return err;
+        if (!c)
+            return -ENOMEM;
+        if (paces(&limits[i].rule))
+            replay_turn(c, limits, count, i, amount, at);
+        else if (counter_use(c, at, amount) < 0)
+            return -ENOMEM;
     }
     return 0;
 }
@@ -365,7 +458,9 @@ void limiter_ask(struct limiter *l, const struct limit *limit, uint64_t asked, s
                  struct limit_verdict *verdict)
 {
     stamp now = limiter_advance(l, at);
-    struct counter none = {.unit = (uint8_t)limit->rule.unit, .length = limit->rule.window};
+    struct counter none = {.unit = (uint8_t)limit->rule.unit,
+                           .length = limit->rule.window,
+                           .is_pace = paces(&limit->rule)};
     struct counter *c = limiter_known(l, limit);
     if (!c) {
         c = &none;
@@ -374,10 +469,16 @@ void limiter_ask(struct limiter *l, const struct limit *limit, uint64_t asked, s
         c = &none;
     }
     counter_bind(c, limit, now);
+    if (paces(&limit->rule)) {
+        stamp free_at = now;
+        (void)!pace_fits(c, &limit->rule, now, &free_at);
+        blame_pace(verdict, limit, c, asked, now, free_at, true);
+        return;
+    }
     if (limit->is_closed)
         blame_plan(verdict, limit, c, asked, now, true);
     else
-        blame(verdict, &limit->rule, c, max_of(limit), asked, now, true);
+        blame(verdict, &limit->rule, limit->entity, c, max_of(limit), asked, now, true);
     if (fits(verdict->used, asked, verdict->max))
         verdict->free_at = now;
 }

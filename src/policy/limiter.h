@@ -8,7 +8,8 @@
  *
  * What refuses: rules that defer, reject or suspend. Rules that lock or notify never refuse a
  * reservation: limiter_settle counts what is committed, what is being committed and this
- * message, and says when that is beyond max. Pace is policy/pace.
+ * message, and says when that is beyond max. Rules that pace let everything pass until a day's
+ * (or a longer window's) worth is waiting: limiter_settle says when the message may go.
  *
  * Refused use of a rule with `attempts` becomes use at once; so does held use that is released.
  */
@@ -26,7 +27,7 @@ struct limit {
     /* Of rules with RULE_PERIOD (policy/plan): */
     stamp period_start; /* use before it does not count */
     stamp period_end;   /* when the next one begins; STAMP_NEVER (or 0): none follows */
-    stamp period_reset; /* use before it does not count either; 0: never */
+    stamp period_reset; /* an operator forgave what was used until this is heard: never twice */
     uint64_t credit;    /* added to max in this period */
     bool is_closed;     /* not within the plan's time: nothing fits; opens at period_end */
 };
@@ -38,7 +39,8 @@ struct amounts {
 /* The truth about a refusal, or about a limit that was reached. */
 struct limit_verdict {
     struct rule rule; /* of several, the one that lapses last */
-    uint64_t used;    /* committed or held now, refused attempts included */
+    uint64_t entity;  /* of the limit */
+    uint64_t used;    /* committed or held now, refused attempts included; of pace: waiting */
     uint64_t asked;
     uint64_t max;  /* with the credit */
     stamp free_at; /* from then on the same is accepted, if nothing is tried before and held use
@@ -46,6 +48,7 @@ struct limit_verdict {
     bool is_after_held; /* held use alone leaves no room: free_at is as if it were committed
                          * now, and moves on until it is */
     bool never_fits;    /* asked > max: at most max at a time */
+    stamp paced_until;  /* of pace: when the last goes that is waiting; else 0 */
 };
 
 struct limiter_hold;
@@ -56,6 +59,7 @@ struct limiter_reservation {
     uint32_t count;
     uint32_t cap;
     struct amounts total; /* for rules of one message */
+    stamp not_before;     /* after limiter_settle: when the message may go; 0: at once */
 };
 
 struct limiter *limiter_new(const uint64_t seed[2]) NONNULL(1);
@@ -93,6 +97,10 @@ int limiter_replay(struct limiter *l, const struct limit *limits, size_t count,
 /* How a limit stands: used (held included) and, for `asked` more, when there is room. */
 void limiter_ask(struct limiter *l, const struct limit *limit, uint64_t asked, stamp now,
                  struct limit_verdict *verdict) NONNULL(1, 2, 5);
+
+/* The stamps of plans' periods are of the clock on the wall, as they are in limits: that clock
+ * was set, and is by so much less (or more) ahead of the limiter's. */
+void limiter_move_periods(struct limiter *l, span by) NONNULL(1);
 
 /* A notice about this limit was read back from the journal: not again for the same passing. */
 void limiter_noticed(struct limiter *l, const struct limit *limit) NONNULL(1, 2);

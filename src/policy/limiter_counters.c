@@ -11,10 +11,15 @@ struct limiter *limiter_new(const uint64_t seed[2])
     return l;
 }
 
+static bool has_window(const struct counter *c)
+{
+    return !c->is_pace && c->length != RULE_PERIOD;
+}
+
 static void entity_free(struct entity *e)
 {
     for (uint32_t i = 0; i < e->count; i++) {
-        if (e->counters[i].length != RULE_PERIOD)
+        if (has_window(&e->counters[i]))
             window_fini(&e->counters[i].window);
     }
     free(e->counters);
@@ -59,17 +64,19 @@ struct entity *limiter_entity(struct limiter *l, enum rule_scope scope, uint64_t
     return e;
 }
 
-int limiter_counter_index(struct entity *e, enum rule_unit unit, span length)
+int limiter_counter_index(struct entity *e, enum rule_unit unit, span length, bool is_pace)
 {
     for (uint32_t i = 0; i < e->count; i++) {
-        if (e->counters[i].unit == unit && e->counters[i].length == length)
+        const struct counter *c = &e->counters[i];
+        if (c->unit == unit && c->length == length && c->is_pace == is_pace)
             return (int)i;
     }
     struct counter *more = reallocarray(e->counters, e->count + 1, sizeof(*more));
     if (!more)
         return -1;
     e->counters = more;
-    more[e->count] = (struct counter){.unit = (uint8_t)unit, .length = length};
+    more[e->count] =
+        (struct counter){.unit = (uint8_t)unit, .length = length, .is_pace = is_pace};
     if (length == RULE_PERIOD)
         more[e->count].period.end = STAMP_NEVER;
     return (int)e->count++;
@@ -79,8 +86,9 @@ struct counter *limiter_counter(struct limiter *l, const struct limit *limit,
                                 struct entity **entity)
 {
     *entity = limiter_entity(l, limit->rule.scope, limit->entity);
-    int index =
-        *entity ? limiter_counter_index(*entity, limit->rule.unit, limit->rule.window) : -1;
+    int index = *entity ? limiter_counter_index(*entity, limit->rule.unit, limit->rule.window,
+                                                limit->rule.action == RULE_PACE)
+                        : -1;
     if (index < 0)
         return NULL;
     struct counter *c = &(*entity)->counters[index];
@@ -112,18 +120,15 @@ void counter_bind(struct counter *c, const struct limit *limit, stamp now)
     roll(c, now);
     if (limit->period_reset > p->reset) {
         /* An operator forgives what was used until this is heard of. */
-        stamp heard = limit->period_reset < now ? limit->period_reset : now;
         p->reset = limit->period_reset;
-        p->start = heard > p->start ? heard : p->start;
+        p->forgiven = now;
         empty_period(c);
     }
-    if (limit->period_start > p->start) {
-        /* A plan that was changed may begin a period within what was counted: how much of that
-         * was used before is not known, and all of it stays. */
-        if (p->last < limit->period_start)
-            empty_period(c);
-        p->start = limit->period_start;
-    }
+    /* A plan that was changed may begin a period within what was counted: how much of that was
+     * used before is not known, and all of it stays. */
+    if (limit->period_start > p->start && p->last < limit->period_start)
+        empty_period(c);
+    p->start = limit->period_start;
     p->end = limit->period_end > 0 ? limit->period_end : STAMP_NEVER;
 }
 
@@ -140,7 +145,7 @@ int counter_use(struct counter *c, stamp at, uint64_t amount)
     if (c->length != RULE_PERIOD)
         return window_add(&c->window, c->length, at, amount);
     roll(c, at);
-    if (at >= c->period.start)
+    if (at >= c->period.start && at >= c->period.forgiven)
         c->period.used += amount;
     if (at > c->period.last)
         c->period.last = at;
@@ -153,7 +158,8 @@ struct counter *limiter_known(const struct limiter *l, const struct limit *limit
     struct entity *e = map_get(&l->entities, MAP_KEY(probe.key));
     for (uint32_t i = 0; e && i < e->count; i++) {
         struct counter *c = &e->counters[i];
-        if (c->unit == limit->rule.unit && c->length == limit->rule.window)
+        if (c->unit == limit->rule.unit && c->length == limit->rule.window &&
+            c->is_pace == (limit->rule.action == RULE_PACE))
             return c;
     }
     return NULL;
@@ -172,7 +178,9 @@ void limiter_forget(struct limiter *l, const struct limit *limit)
     struct counter *c = limiter_known(l, limit);
     if (!c)
         return;
-    if (c->length == RULE_PERIOD)
+    if (c->is_pace)
+        c->pace.next = 0;
+    else if (c->length == RULE_PERIOD)
         c->period.used = 0;
     else
         window_fini(&c->window);
@@ -184,7 +192,8 @@ static bool is_idle(struct entity *e, stamp now)
     if (e->holds > 0)
         return false;
     for (uint32_t i = 0; i < e->count; i++) {
-        if (counter_used(&e->counters[i], now) > 0)
+        struct counter *c = &e->counters[i];
+        if (c->is_pace ? c->pace.next > now : counter_used(c, now) > 0)
             return false;
     }
     return true;
@@ -205,6 +214,28 @@ void limiter_sweep(struct limiter *l, stamp at, unsigned most)
         l->swept = 0;
 }
 
+static stamp moved(stamp at, span by)
+{
+    return at == STAMP_NEVER || at == 0 ? at : at + by;
+}
+
+void limiter_move_periods(struct limiter *l, span by)
+{
+    void *value;
+    for (size_t at = 0; map_next(&l->entities, &at, NULL, &value);) {
+        const struct entity *e = value;
+        for (uint32_t i = 0; i < e->count; i++) {
+            struct period *p = &e->counters[i].period;
+            if (e->counters[i].length != RULE_PERIOD)
+                continue;
+            p->start = moved(p->start, by);
+            p->end = moved(p->end, by);
+            p->last = moved(p->last, by);
+            p->forgiven = moved(p->forgiven, by);
+        }
+    }
+}
+
 void limiter_numbers(const struct limiter *l, size_t *entities, size_t *bytes)
 {
     *entities = l->entities.count;
@@ -214,6 +245,6 @@ void limiter_numbers(const struct limiter *l, size_t *entities, size_t *bytes)
         const struct entity *e = value;
         *bytes += sizeof(*e) + e->count * sizeof(struct counter);
         for (uint32_t i = 0; i < e->count; i++)
-            *bytes += e->counters[i].length == RULE_PERIOD ? 0 : e->counters[i].window.cap;
+            *bytes += has_window(&e->counters[i]) ? e->counters[i].window.cap : 0;
     }
 }

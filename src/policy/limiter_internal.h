@@ -1,6 +1,7 @@
 /* limiter_internal: what the files of the limiter share. Nobody else's.
  *
  *   limiter.c            reserving, settling, committing: the transactions
+ *   limiter_pace.c       rules that pace
  *   limiter_counters.c   who is known, what is counted of them
  *   limiter_save.c       the contents of a snapshot */
 #ifndef POLICY_LIMITER_INTERNAL_H
@@ -14,9 +15,15 @@
 struct period {
     uint64_t used;
     stamp start;
-    stamp end;   /* when the next one begins; STAMP_NEVER: not known, or none */
-    stamp reset; /* the one that was heeded */
-    stamp last;  /* when something was used */
+    stamp end;      /* when the next one begins; STAMP_NEVER: not known, or none */
+    stamp reset;    /* the one that was heeded, */
+    stamp forgiven; /* and when: what is older does not count */
+    stamp last;     /* when something was used */
+};
+
+/* Where a rule that paces has got to. */
+struct pace {
+    stamp next; /* when the next unit may go */
 };
 
 /* One unit of one window of somebody. Counters of an entity are only added, so that a hold can
@@ -26,10 +33,12 @@ struct counter {
     union {
         struct window window;
         struct period period; /* RULE_PERIOD */
+        struct pace pace;     /* is_pace */
     };
     uint64_t held;     /* reserved, not yet committed */
     uint64_t settling; /* of rules that lock: past limiter_settle, not yet committed */
     uint8_t unit;
+    bool is_pace;
     bool notified;
 };
 
@@ -55,7 +64,8 @@ stamp limiter_advance(struct limiter *l, stamp now) NONNULL(1);
 struct entity *limiter_entity(struct limiter *l, enum rule_scope scope, uint64_t id) NONNULL(1);
 /* The index of its counter, made when it is missing; -1: out of memory. A new window counts
  * from when it was set. */
-int limiter_counter_index(struct entity *e, enum rule_unit unit, span length) NONNULL(1);
+int limiter_counter_index(struct entity *e, enum rule_unit unit, span length, bool is_pace)
+    NONNULL(1);
 /* The counter of a limit; NULL: out of memory. */
 struct counter *limiter_counter(struct limiter *l, const struct limit *limit,
                                 struct entity **entity) NONNULL(1, 2, 3);
@@ -64,9 +74,22 @@ struct counter *limiter_known(const struct limiter *l, const struct limit *limit
 
 /* The counter is for what this limit says of its period now. */
 void counter_bind(struct counter *c, const struct limit *limit, stamp now) NONNULL(1, 2);
+/* Only for those that do not pace. */
 uint64_t counter_used(struct counter *c, stamp now) NONNULL(1);
 /* 0 or -ENOMEM, which changes nothing. */
 int counter_use(struct counter *c, stamp at, uint64_t amount) MUST_USE NONNULL(1);
+
+/* A rule that paces, on its counter: what is waiting in units of the rule, and how much may. */
+uint64_t pace_waiting(const struct counter *c, const struct rule *rule, stamp now)
+    NONNULL(1, 2);
+uint64_t pace_backlog(const struct rule *rule) NONNULL(1);
+/* When a message goes that is accepted now, and when it has made room for what would go behind
+ * all that is held. */
+stamp pace_start(const struct counter *c, stamp now) NONNULL(1);
+stamp pace_after(const struct rule *rule, stamp start, uint64_t amount) NONNULL(1);
+/* Whether more may be accepted behind what waits and is held; else *free_at. */
+bool pace_fits(const struct counter *c, const struct rule *rule, stamp now, stamp *free_at)
+    NONNULL(1, 2, 4);
 
 void limiter_forget_all(struct limiter *l) NONNULL(1);
 

@@ -2,6 +2,9 @@
 
 #include <errno.h>
 
+/* Bits beside the unit. */
+enum { UNIT = 255, NOTIFIED = 256, PACE = 512 };
+
 /* Saved: per counter its owner, unit and length, then the window, or the period's numbers. All
  * numbers as they are in memory of one kind of machine: little-endian, 64 bits. */
 static void save_u64(struct buf *out, uint64_t value)
@@ -24,18 +27,20 @@ static void save_period(const struct period *p, struct buf *out)
     save_u64(out, (uint64_t)p->start);
     save_u64(out, (uint64_t)p->end);
     save_u64(out, (uint64_t)p->reset);
+    save_u64(out, (uint64_t)p->forgiven);
     save_u64(out, (uint64_t)p->last);
 }
 
 static int load_period(struct period *p, slice *in)
 {
-    uint64_t start, end, reset, last;
+    uint64_t start, end, reset, forgiven, last;
     if (!load_u64(in, &p->used) || !load_u64(in, &start) || !load_u64(in, &end) ||
-        !load_u64(in, &reset) || !load_u64(in, &last))
+        !load_u64(in, &reset) || !load_u64(in, &forgiven) || !load_u64(in, &last))
         return -EBADMSG;
     p->start = (stamp)start;
     p->end = (stamp)end;
     p->reset = (stamp)reset;
+    p->forgiven = (stamp)forgiven;
     p->last = (stamp)last;
     return 0;
 }
@@ -50,9 +55,11 @@ void limiter_save(const struct limiter *l, struct buf *out)
             const struct counter *c = &e->counters[i];
             save_u64(out, e->key.scope);
             save_u64(out, e->key.id);
-            save_u64(out, c->unit | (c->notified ? 256u : 0));
+            save_u64(out, c->unit | (c->notified ? NOTIFIED : 0) | (c->is_pace ? PACE : 0));
             save_u64(out, (uint64_t)c->length);
-            if (c->length == RULE_PERIOD) {
+            if (c->is_pace) {
+                save_u64(out, (uint64_t)c->pace.next);
+            } else if (c->length == RULE_PERIOD) {
                 save_period(&c->period, out);
             } else {
                 window_save(&c->window, out);
@@ -67,16 +74,25 @@ static int load_counter(struct limiter *l, slice *in)
     if (!load_u64(in, &scope) || !load_u64(in, &id) || !load_u64(in, &unit) ||
         !load_u64(in, &length))
         return -EBADMSG;
-    if (scope >= RULE_SCOPE_COUNT || (unit & 255) >= RULE_UNIT_COUNT)
+    if (scope >= RULE_SCOPE_COUNT || (unit & UNIT) >= RULE_UNIT_COUNT)
         return -EBADMSG;
     if ((span)length != RULE_PERIOD && ((span)length <= 0 || (span)length > 31 * SPAN_DAY))
         return -EBADMSG;
     struct entity *e = limiter_entity(l, (enum rule_scope)scope, id);
-    int index = e ? limiter_counter_index(e, (enum rule_unit)(unit & 255), (span)length) : -1;
+    int index =
+        e ? limiter_counter_index(e, (enum rule_unit)(unit & UNIT), (span)length, unit & PACE)
+          : -1;
     if (index < 0)
         return -ENOMEM;
     struct counter *c = &e->counters[index];
-    c->notified = unit & 256;
+    c->notified = unit & NOTIFIED;
+    if (c->is_pace) {
+        uint64_t next;
+        if (c->length == RULE_PERIOD || !load_u64(in, &next))
+            return -EBADMSG;
+        c->pace.next = (stamp)next;
+        return 0;
+    }
     if (c->length != RULE_PERIOD)
         return window_load(&c->window, in);
     return load_period(&c->period, in);

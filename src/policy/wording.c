@@ -318,6 +318,14 @@ static void say_excess(enum wording_language language, const struct limit_verdic
     buf_append(out, slice_of(languages[WORDING_EN].excess[r->unit]));
     buf_append(out, SLICE(", "));
     say_amount(out, r->unit, used);
+    if (r->action == RULE_PACE) {
+        buf_append(out, SLICE(" waiting ("));
+        say_amount(out, r->unit, r->max);
+        buf_byte(out, '/');
+        say_window(out, r->window);
+        buf_byte(out, ')');
+        return;
+    }
     buf_byte(out, '/');
     say_window(out, r->window);
     buf_append(out, SLICE(" (max "));

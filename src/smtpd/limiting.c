@@ -15,6 +15,7 @@ struct limiting *limiting_new(const struct limiting_config *c)
     l->config = *c;
     env_random(c->env, seed, sizeof(seed));
     l->limiter = limiter_new(seed);
+    l->acquaintances = acquaintances_new(seed);
     map_init(&l->locks, seed);
     map_init(&l->attempts, seed);
     pthread_mutex_init(&l->mutex, NULL);
@@ -40,6 +41,7 @@ void limiting_free(struct limiting **at)
     limiting_locks_fini(l);
     forget_attempts(l);
     limiter_free(&l->limiter);
+    acquaintances_free(&l->acquaintances);
     buf_fini(&l->saving);
     pthread_mutex_destroy(&l->mutex);
     free(l);
@@ -74,6 +76,7 @@ static void begin_charge(struct limiting_charge *c, const struct limiting_view *
     c->message_bytes.max = 0;
     c->counts_attempts = false;
     c->tells_data = account->is_control;
+    c->counts_new = limiting_counts_new(v->limits, v->count);
     c->language = wording_language_of(account->language);
     c->zone = zone_find(account->time_zone);
     for (size_t i = 0; i < v->count; i++) {
@@ -81,7 +84,7 @@ static void begin_charge(struct limiting_charge *c, const struct limiting_view *
         if (v->limits[i].rule.scope == RULE_MESSAGE && v->limits[i].rule.unit == RULE_BYTES)
             c->message_bytes = v->limits[i].rule;
     }
-    limiting_bind(v->limits, v->count, account->customer, t->reverse_path);
+    limiting_bind(v->limits, v->count, account->customer, t->reverse_path, v->client);
 }
 
 static void note_attempts(struct limiting *l, const struct limiting_charge *c,
@@ -120,7 +123,7 @@ static void count_refusal(struct limiting *l, const struct limiting_view *v,
         limiter_ask(l->limiter, limit, 0, now, &verdict);
         if (limit->rule.action == RULE_LOCK && verdict.used >= verdict.max) {
             verdict.asked = 1;
-            limiting_lock_account(l, c, limit, &verdict, now);
+            limiting_lock_sender(l, c, &verdict, now);
         } else if (limiter_replay(l->limiter, limit, 1, &one, now) < 0) {
             log_error("limits-out-of-memory", LOG_I("account", c->account));
         }
@@ -153,6 +156,9 @@ bool limiting_reserve(struct limiting *l, struct limiting_view *v,
     struct limit_verdict verdict;
     pthread_mutex_lock(&l->mutex);
     stamp now = limiting_now(l);
+    asked.of[RULE_NEW_RECIPIENTS] =
+        c->counts_new && v->recipient.len > 0 &&
+        !acquaintances_knows(l->acquaintances, c->account, v->recipient, now);
     if (now >= v->period.until)
         limiting_periods(l, c->account, v->limits, v->count, now, &v->period);
     enum limiter_result result =
@@ -171,8 +177,7 @@ bool limiting_reserve(struct limiting *l, struct limiting_view *v,
     }
     struct wording_voice voice = voice_of(l, c);
     if (result == LIMITER_REFUSED) {
-        if (verdict.free_at != STAMP_NEVER)
-            verdict.free_at += voice.now - now;
+        limiting_to_wall(l, &verdict, now);
         say_refusal(c, &voice, &verdict, refusal);
     } else {
         wording_no_memory(refusal);
@@ -220,17 +225,6 @@ static uint64_t charged_bytes(uint64_t octets, uint64_t recipients)
     return __builtin_mul_overflow(each, recipients, &all) ? UINT64_MAX : all;
 }
 
-static const struct limit *limit_of(const struct limiting_charge *c,
-                                    const struct limit_verdict *v, struct limit *out)
-{
-    *out = (struct limit){.rule = v->rule, .entity = c->account};
-    if (v->rule.scope == RULE_CUSTOMER)
-        out->entity = c->customer;
-    else if (v->rule.scope == RULE_CREDENTIAL)
-        out->entity = c->credential;
-    return out;
-}
-
 /* Whoever settles a charge. */
 struct settling {
     struct limiting *limiting;
@@ -244,8 +238,7 @@ static void on_notice(void *ctx, const struct limit_verdict *v)
 {
     const struct settling *s = ctx;
     const struct limiting_charge *c = s->charge;
-    struct limit limit;
-    limiting_notice(s->limiting, c, limit_of(c, v, &limit), v, s->now);
+    limiting_notice(s->limiting, c, v, s->now);
 }
 
 /* The octets are known now: OK, or the reply in *refusal. */
@@ -264,8 +257,7 @@ static bool settle_octets(struct limiting *l, struct limiting_charge *c, uint64_
         l->limiter, &c->held, RULE_BYTES, charged_bytes(octets, c->recipients), now, &verdict);
     if (result == LIMITER_OK)
         return true;
-    if (verdict.free_at != STAMP_NEVER)
-        verdict.free_at += voice.now - now;
+    limiting_to_wall(l, &verdict, now);
     say_refusal(c, &voice, &verdict, refusal);
     return false;
 }
@@ -273,7 +265,7 @@ static bool settle_octets(struct limiting *l, struct limiting_charge *c, uint64_
 static void say_locked(const struct limiting *l, const struct limiting_charge *c,
                        const struct limit_verdict *v, stamp now, struct wording *refusal)
 {
-    const struct limiting_lock *lock = limiting_lock_of(l, c->account);
+    const struct limiting_lock *lock = limiting_lock_of(l, c->account, c->customer);
     struct wording_voice voice = voice_of(l, c);
     stamp until = lock ? lock->until : now;
     wording_lock(&voice, v, until == STAMP_NEVER ? until : until + voice.now - now, refusal);
@@ -283,7 +275,7 @@ static void say_locked(const struct limiting *l, const struct limiting_charge *c
 static bool may_append(struct limiting *l, struct limiting_charge *c, uint64_t octets,
                        stamp now, struct wording *refusal)
 {
-    const struct limiting_lock *lock = limiting_lock_of(l, c->account);
+    const struct limiting_lock *lock = limiting_lock_of(l, c->account, c->customer);
     struct limit_verdict verdict = {0};
     if (lock) {
         verdict.rule = lock->limit.rule;
@@ -297,8 +289,7 @@ static bool may_append(struct limiting *l, struct limiting_charge *c, uint64_t o
     struct settling settling = {l, c, now};
     if (limiter_settle(l->limiter, &c->held, now, on_notice, &settling, &verdict) == LIMITER_OK)
         return true;
-    struct limit limit;
-    limiting_lock_account(l, c, limit_of(c, &verdict, &limit), &verdict, now);
+    limiting_lock_sender(l, c, &verdict, now);
     say_locked(l, c, &verdict, now, refusal);
     return false;
 }
@@ -306,13 +297,15 @@ static bool may_append(struct limiting *l, struct limiting_charge *c, uint64_t o
 /* The record's stamp is the one that counts; a clock on the wall that was set since the start
  * is what people want to read, so that then both are in the record. */
 static void stamp_record(const struct limiting *l, struct journal_entry *e, struct buf *fields,
-                         stamp now)
+                         stamp now, stamp not_before)
 {
     span ahead = limiting_wall(l, now);
-    bool is_set = ahead > SPAN_SECOND || ahead < -SPAN_SECOND;
+    bool is_set = ahead > LIMITING_STEP || ahead < -LIMITING_STEP;
     e->header.at = is_set ? now + ahead : now;
     if (is_set)
         record_put_u64(fields, TAG_COUNTED_AT, (uint64_t)now);
+    if (not_before > 0)
+        record_put_u64(fields, TAG_NOT_BEFORE, (uint64_t)(not_before + ahead));
     e->fields = buf_slice(fields);
 }
 
@@ -320,7 +313,7 @@ bool limiting_append(struct limiting *l, struct limiting_charge *c, struct journ
                      struct buf *fields, struct wording *refusal)
 {
     if (!c->is_held) {
-        stamp_record(l, e, fields, limiting_now(l));
+        stamp_record(l, e, fields, limiting_now(l), 0);
         journal_append(l->config.journal, e);
         return true;
     }
@@ -329,7 +322,9 @@ bool limiting_append(struct limiting *l, struct limiting_charge *c, struct journ
     bool is_good =
         may_append(l, c, record_get_u64(buf_slice(fields), TAG_OCTETS), now, refusal);
     if (is_good) {
-        stamp_record(l, e, fields, now);
+        if (c->counts_new)
+            record_put_u64(fields, TAG_NEW_RECIPIENTS, c->held.total.of[RULE_NEW_RECIPIENTS]);
+        stamp_record(l, e, fields, now, c->held.not_before);
         journal_append(l->config.journal, e);
     } else {
         release(l, c, now);
@@ -345,6 +340,8 @@ void limiting_settle(struct limiting *l, struct limiting_charge *c,
         pthread_mutex_lock(&l->mutex);
         stamp now = limiting_now(l);
         uint64_t counted = record_get_u64(e->fields, TAG_COUNTED_AT);
+        if (e->result == 0 && c->counts_new)
+            limiting_acquaint(l, c->account, e->fields, now);
         if (e->result == 0)
             limiter_commit(l->limiter, &c->held, counted ? (stamp)counted : e->header.at);
         else
@@ -377,8 +374,7 @@ bool limiting_ask(struct limiting *l, uint64_t account, struct arena *a,
     for (size_t i = 0; i < answer.count; i++) {
         if (limits[i].rule.scope != RULE_MESSAGE)
             limiter_ask(l->limiter, &limits[i], 1, now, &verdicts[i]);
-        if (verdicts[i].free_at != STAMP_NEVER)
-            verdicts[i].free_at += answer.now - now;
+        limiting_to_wall(l, &verdicts[i], now);
     }
     pthread_mutex_unlock(&l->mutex);
     answer.limits = limits;

@@ -52,6 +52,8 @@ struct limiting_view {
     struct arena arena;
     struct limit *limits;
     size_t count;
+    slice client;    /* as in the record; the session's */
+    slice recipient; /* canonical, the one that is asked for; empty: not known */
     struct limiting_period {
         stamp at;    /* the periods of plans are those of this moment, */
         stamp until; /* and hold until then */
@@ -75,6 +77,7 @@ struct limiting_charge {
     bool is_held;
     bool counts_attempts;
     bool tells_data; /* refusals with wording_add_data */
+    bool counts_new; /* recipients that were not written to in the last 31 days */
     uint64_t customer;
     uint64_t account;
     uint64_t credential;

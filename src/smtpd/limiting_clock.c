@@ -28,6 +28,26 @@ span limiting_wall(const struct limiting *l, stamp now)
     return env_now(l->config.env) - now;
 }
 
+void limiting_heed_wall(struct limiting *l, span ahead)
+{
+    span known = atomic_load(&l->ahead);
+    if (ahead - known <= LIMITING_STEP && known - ahead <= LIMITING_STEP)
+        return;
+    limiter_move_periods(l->limiter, known - ahead);
+    atomic_store(&l->ahead, ahead);
+    atomic_fetch_add(&l->version, 1); /* periods are looked at again */
+}
+
+/* A period ends when the calendar says so; a window by how long ago something was. */
+void limiting_to_wall(const struct limiting *l, struct limit_verdict *v, stamp now)
+{
+    span ahead = v->rule.window == RULE_PERIOD ? atomic_load(&l->ahead) : limiting_wall(l, now);
+    if (v->free_at != STAMP_NEVER)
+        v->free_at += ahead;
+    if (v->paced_until != 0)
+        v->paced_until += ahead;
+}
+
 static void path_of(const struct limiting *l, char out[static 200])
 {
     int n = snprintf(out, 200, "%s-clock", l->config.snapshot);
@@ -75,6 +95,7 @@ void limiting_clock_begin(struct limiting *l)
     if (begin > l->base)
         l->base = begin;
     l->started = elapsed;
+    limiting_heed_wall(l, limiting_wall(l, limiting_now(l)));
     struct distance now = {.boot = boot, .ahead = l->base - elapsed};
     if (!is_same_boot || now.ahead != known.ahead)
         save(l, path, &now);

@@ -11,15 +11,21 @@
 #define SMTPD_LIMITING_INTERNAL_H
 
 #include "base/map.h"
+#include "policy/acquaintances.h"
 #include "smtpd/limiting.h"
 
 #include <pthread.h>
 
-enum { LIMITING_REASON_MAX = 300, LIMITING_SNAPSHOT_VERSION = 2 };
+enum { LIMITING_REASON_MAX = 300, LIMITING_SNAPSHOT_VERSION = 3 };
+
+/* Less than this the clock on the wall may be off without being taken to have been set. */
+#define LIMITING_STEP (50 * SPAN_MS)
 
 struct limiting_lock {
-    uint64_t account; /* the key */
-    uint64_t customer;
+    struct limiting_locked {
+        uint64_t account; /* 0: all of the customer */
+        uint64_t customer;
+    } whom; /* the key */
     uint64_t id;
     uint64_t version; /* of the directory that it was made under */
     stamp until;      /* STAMP_NEVER: for good */
@@ -45,6 +51,7 @@ struct limiting {
     pthread_mutex_t mutex;
     /* under the mutex: */
     struct limiter *limiter;
+    struct acquaintances *acquaintances; /* of accounts that have limits on new recipients */
     struct map locks;
     struct map attempts;
     uint64_t reviewed; /* version of the directory under which locks were looked at */
@@ -53,6 +60,7 @@ struct limiting {
     _Atomic uint64_t version;
     _Atomic uint64_t position; /* all records before it are counted, none behind */
     stamp base;                /* the clock at `started` */
+    _Atomic span ahead;        /* the clock on the wall; follows it in steps */
     span started;
 
     /* the loop's */
@@ -70,6 +78,14 @@ void limiting_clock_begin(struct limiting *l) NONNULL(1);
 /* The clock of the limits, and how far the clock on the wall is ahead of it. */
 stamp limiting_now(const struct limiting *l) NONNULL(1);
 span limiting_wall(const struct limiting *l, stamp now) NONNULL(1);
+bool limiting_counts_new(const struct limit *limits, size_t count);
+/* The account has written to the recipients of this record. */
+void limiting_acquaint(struct limiting *l, uint64_t account, slice fields, stamp at) NONNULL(1);
+/* The moments of a verdict, by the clock on the wall. */
+void limiting_to_wall(const struct limiting *l, struct limit_verdict *v, stamp now)
+    NONNULL(1, 2);
+/* Plans go by the clock on the wall: notices that it was set. Under the mutex. */
+void limiting_heed_wall(struct limiting *l, span ahead) NONNULL(1);
 /* An entry of ours was committed: the position moves behind it. */
 void limiting_passed(struct limiting *l, const struct journal_entry *e) NONNULL(1, 2);
 /* Limits as the directory has them, bound to who sends. */
@@ -81,18 +97,20 @@ void limiting_periods(struct limiting *l, uint64_t account, struct limit *limits
 /* Lays the lock by rule over the account; under the mutex. */
 void limiting_lay_lock(struct limiting *l, struct account *account, struct arena *a)
     NONNULL(1, 2, 3);
-void limiting_bind(struct limit *limits, size_t count, uint64_t customer, slice reverse_path);
+void limiting_bind(struct limit *limits, size_t count, uint64_t customer, slice reverse_path,
+                   slice client);
 
-/* Locks; all under the mutex. */
-struct limiting_lock *limiting_lock_of(const struct limiting *l, uint64_t account) NONNULL(1);
-/* Locks the account and appends the record. The text is in the verdict's language. */
-void limiting_lock_account(struct limiting *l, const struct limiting_charge *c,
-                           const struct limit *limit, const struct limit_verdict *v, stamp now)
-    NONNULL(1, 2, 3, 4);
+/* Locks; all under the mutex. The lock of the account or of all its customer's accounts: of
+ * both, the one that lasts longer. */
+struct limiting_lock *limiting_lock_of(const struct limiting *l, uint64_t account,
+                                       uint64_t customer) NONNULL(1);
+/* A rule that locks was passed: locks the account, or all of its customer's if the rule is
+ * theirs, and appends the record. */
+void limiting_lock_sender(struct limiting *l, const struct limiting_charge *c,
+                          const struct limit_verdict *v, stamp now) NONNULL(1, 2, 3);
 /* A rule that notifies was passed: appends the record, and logs it. */
 void limiting_notice(struct limiting *l, const struct limiting_charge *c,
-                     const struct limit *limit, const struct limit_verdict *v, stamp now)
-    NONNULL(1, 2, 3, 4);
+                     const struct limit_verdict *v, stamp now) NONNULL(1, 2, 3);
 /* A RECORD_NOTICE that was read back. */
 void limiting_notice_replay(struct limiting *l, slice fields) NONNULL(1);
 /* Ends the locks whose time is over, and those that control has lifted. */

@@ -36,9 +36,20 @@ void limiting_append_own(struct limiting *l, const struct record_header *h, stru
     journal_append(l->config.journal, &r->entry);
 }
 
-struct limiting_lock *limiting_lock_of(const struct limiting *l, uint64_t account)
+static struct limiting_lock *find(const struct limiting *l, uint64_t account, uint64_t customer)
 {
-    return l->locks.count > 0 ? map_get(&l->locks, MAP_KEY(account)) : NULL;
+    const struct limiting_locked whom = {account, customer};
+    return map_get(&l->locks, MAP_KEY(whom));
+}
+
+struct limiting_lock *limiting_lock_of(const struct limiting *l, uint64_t account,
+                                       uint64_t customer)
+{
+    if (l->locks.count == 0)
+        return NULL;
+    struct limiting_lock *own = find(l, account, customer);
+    struct limiting_lock *all = find(l, 0, customer);
+    return !own || (all && all->until > own->until) ? all : own;
 }
 
 static void note_end(struct limiting *l, const struct limiting_lock *lock)
@@ -51,7 +62,7 @@ static void put_lock(struct limiting *l, const struct limiting_lock *lock)
 {
     struct limiting_lock *kept = xcalloc(1, sizeof(*kept));
     *kept = *lock;
-    free(map_put(&l->locks, MAP_KEY(kept->account), kept));
+    free(map_put(&l->locks, MAP_KEY(kept->whom), kept));
     note_end(l, kept);
     atomic_fetch_add(&l->version, 1);
 }
@@ -78,8 +89,7 @@ static int take_fields(const struct record_header *h, slice fields, struct limit
     slice word;
     slice reason = slice_to(record_get(fields, TAG_REASON), LIMITING_REASON_MAX - 1);
     struct limiting_lock lock = {
-        .account = h->account,
-        .customer = h->customer,
+        .whom = {h->account, h->customer},
         .id = record_get_u64(fields, TAG_ID),
         .version = record_get_u64(fields, TAG_VERSION),
         .until = (stamp)record_get_u64(fields, TAG_UNTIL),
@@ -102,8 +112,8 @@ static void append_lock(struct limiting *l, const struct limiting_lock *lock, st
         .type = RECORD_LOCK,
         .node = l->config.node,
         .at = now + limiting_wall(l, now),
-        .customer = lock->customer,
-        .account = lock->account,
+        .customer = lock->whom.customer,
+        .account = lock->whom.account,
     };
     struct buf fields = BUF_INIT;
     put_fields(lock, &fields);
@@ -114,48 +124,46 @@ static void append_lock(struct limiting *l, const struct limiting_lock *lock, st
 
 /* ---- life ---- */
 
-void limiting_lock_account(struct limiting *l, const struct limiting_charge *c,
-                           const struct limit *limit, const struct limit_verdict *v, stamp now)
+void limiting_lock_sender(struct limiting *l, const struct limiting_charge *c,
+                          const struct limit_verdict *v, stamp now)
 {
-    if (limiting_lock_of(l, c->account))
-        return;
-    span lasts = limit->rule.lock_for;
+    bool is_customers = v->rule.scope == RULE_CUSTOMER;
+    span lasts = v->rule.lock_for;
     struct limiting_lock lock = {
-        .account = c->account,
-        .customer = c->customer,
+        .whom = {is_customers ? 0 : c->account, c->customer},
         .id = id_next(l->config.ids, env_now(l->config.env)),
         .version = directory_version(l->config.directory),
         .until = lasts > 0 ? now + lasts : STAMP_NEVER,
         .used = v->used + v->asked,
-        .limit = *limit,
+        .limit = {.rule = v->rule, .entity = v->entity},
     };
+    if (find(l, lock.whom.account, lock.whom.customer))
+        return;
     struct buf reason = {
         .ptr = lock.reason, .cap = sizeof(lock.reason) - 1, .max = sizeof(lock.reason) - 1};
     wording_reason(c->language, v, &reason);
     put_lock(l, &lock);
     append_lock(l, &lock, now, false);
-    log_warning("account-locked", LOG_I("account", lock.account), LOG_ID("lock", lock.id),
-                LOG_C("reason", lock.reason));
+    log_warning(is_customers ? "customer-locked" : "account-locked",
+                LOG_I("customer", c->customer), LOG_I("account", c->account),
+                LOG_ID("lock", lock.id), LOG_C("reason", lock.reason));
 }
 
 /* Its end empties the window of its rule, or the next message would lock again. */
 static void end_lock(struct limiting *l, struct limiting_lock *lock)
 {
     limiter_forget(l->limiter, &lock->limit);
-    map_remove(&l->locks, MAP_KEY(lock->account));
+    map_remove(&l->locks, MAP_KEY(lock->whom));
     atomic_fetch_add(&l->version, 1);
     free(lock);
 }
 
+/* An account or customer that is gone cannot send; if it is only not restated yet, it comes
+ * back. */
 static bool is_over(struct limiting *l, const struct limiting_lock *lock, stamp now)
 {
-    struct arena arena = ARENA_INIT;
-    struct account account;
-    bool is_there = directory_account(l->config.directory, lock->account,
-                                      env_now(l->config.env), &arena, &account);
-    arena_fini(&arena);
-    /* An account that is gone cannot send; if it is only not restated yet, it comes back. */
-    return lock->until <= now || (is_there && account.unlocked > lock->version);
+    return lock->until <= now || directory_unlocked(l->config.directory, lock->whom.account,
+                                                    lock->whom.customer) > lock->version;
 }
 
 void limiting_review(struct limiting *l, stamp now)
@@ -173,7 +181,8 @@ void limiting_review(struct limiting *l, stamp now)
             note_end(l, lock);
             continue;
         }
-        log_info("lock-ended", LOG_I("account", lock->account), LOG_ID("lock", lock->id));
+        log_info("lock-ended", LOG_I("customer", lock->whom.customer),
+                 LOG_I("account", lock->whom.account), LOG_ID("lock", lock->id));
         append_lock(l, lock, now, true);
         end_lock(l, lock);
     }
@@ -190,7 +199,7 @@ void limiting_lock_replay(struct limiting *l, const struct record_header *h, sli
         put_lock(l, &lock);
         return;
     }
-    struct limiting_lock *known = limiting_lock_of(l, lock.account);
+    struct limiting_lock *known = find(l, lock.whom.account, lock.whom.customer);
     if (known && known->id <= lock.id)
         end_lock(l, known);
 }
@@ -228,8 +237,8 @@ void limiting_locks_save(const struct limiting *l, struct buf *out)
         const struct limiting_lock *lock = value;
         buf_clear(&fields);
         put_fields(lock, &fields);
-        put_u64(out, lock->account);
-        put_u64(out, lock->customer);
+        put_u64(out, lock->whom.account);
+        put_u64(out, lock->whom.customer);
         put_u64(out, fields.len);
         buf_append(out, buf_slice(&fields));
         if (fields.error)

@@ -3,7 +3,7 @@
 #include "base/log.h"
 
 void limiting_notice(struct limiting *l, const struct limiting_charge *c,
-                     const struct limit *limit, const struct limit_verdict *v, stamp now)
+                     const struct limit_verdict *v, stamp now)
 {
     struct record_header h = {
         .type = RECORD_NOTICE,
@@ -21,11 +21,11 @@ void limiting_notice(struct limiting *l, const struct limiting_charge *c,
         .ptr = reason_room, .cap = sizeof(reason_room), .max = sizeof(reason_room)};
     struct buf fields = BUF_INIT;
     uint64_t id = id_next(l->config.ids, env_now(l->config.env));
-    rule_format(&limit->rule, &rule);
+    rule_format(&v->rule, &rule);
     wording_reason(c->language, v, &reason);
     record_put_u64(&fields, TAG_ID, id);
     record_put(&fields, TAG_RULE, buf_slice(&rule));
-    record_put_u64(&fields, TAG_KEY, limit->entity);
+    record_put_u64(&fields, TAG_KEY, v->entity);
     record_put_u64(&fields, TAG_USED, v->used + v->asked);
     record_put_u64(&fields, TAG_MAXIMUM, v->max);
     record_put(&fields, TAG_REASON, buf_slice(&reason));

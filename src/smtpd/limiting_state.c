@@ -18,6 +18,15 @@ void limiting_passed(struct limiting *l, const struct journal_entry *e)
 
 /* ---- what is restored ---- */
 
+static int take_u64(slice *in, uint64_t *out)
+{
+    if (in->len < sizeof(*out))
+        return -EBADMSG;
+    memcpy(out, in->ptr, sizeof(*out));
+    *in = slice_from(*in, sizeof(*out));
+    return 0;
+}
+
 static void load_snapshot(struct limiting *l)
 {
     struct arena arena = ARENA_INIT;
@@ -26,13 +35,19 @@ static void load_snapshot(struct limiting *l)
     if (err == 0 && s.version != LIMITING_SNAPSHOT_VERSION)
         err = -EBADMSG;
     slice contents = err == 0 ? s.contents : (slice){0};
+    uint64_t ahead = 0;
+    if (err == 0)
+        err = take_u64(&contents, &ahead);
     if (err == 0)
         err = limiting_locks_load(l, &contents);
+    if (err == 0)
+        err = acquaintances_load(l->acquaintances, &contents);
     if (err == 0)
         err = limiter_load(l->limiter, contents);
     if (err == 0) {
         l->position = l->saved_position = s.position[ID_SMTPD];
         l->base = s.at;
+        atomic_store(&l->ahead, (span)ahead);
     } else if (err != -ENOENT) {
         log_warning("snapshot-unusable", LOG_C("path", l->config.snapshot), LOG_E("error", err),
                     LOG_C("effect", "the journal is read from its start"));
@@ -43,7 +58,11 @@ static void load_snapshot(struct limiting *l)
 /* Of a message, or of use that has no message of ours. */
 static struct amounts amounts_of_message(slice fields)
 {
-    struct amounts used = {.of = {[RULE_MESSAGES] = 1}};
+    struct amounts used = {
+        .of = {
+            [RULE_MESSAGES] = 1,
+            [RULE_NEW_RECIPIENTS] = record_get_u64(fields, TAG_NEW_RECIPIENTS),
+        }};
     struct record_field f;
     slice rest = fields;
     while (record_next(&rest, &f) > 0)
@@ -78,14 +97,22 @@ static void count(struct limiting *l, const struct record_header *h, slice field
     size_t all = limiting_limits(l, h->account, h->credential, a, &limits);
     size_t n = 0;
     struct limiting_period period;
+    limiting_heed_wall(l, h->at - at);
     limiting_periods(l, h->account, limits, all, at, &period);
     for (size_t i = 0; i < all; i++) {
         const struct rule *r = &limits[i].rule;
-        bool is_forgiven = r->window == RULE_PERIOD && at < limits[i].period_reset;
-        if (!is_forgiven && (is_message || r->attempts || r->unit == RULE_REFUSALS))
+        bool is_forgiven = r->window == RULE_PERIOD && h->at < limits[i].period_reset;
+        /* Refusals are kept for each account, not for each name that it used. */
+        bool is_of_name = r->scope == RULE_SENDER_DOMAIN || r->scope == RULE_HOST;
+        bool is_counted =
+            is_message || (!is_of_name && (r->attempts || r->unit == RULE_REFUSALS));
+        if (!is_forgiven && is_counted)
             limits[n++] = limits[i];
     }
-    limiting_bind(limits, n, h->customer, record_get(fields, TAG_REVERSE_PATH));
+    limiting_bind(limits, n, h->customer, record_get(fields, TAG_REVERSE_PATH),
+                  record_get(fields, TAG_CLIENT));
+    if (is_message && limiting_counts_new(limits, n))
+        limiting_acquaint(l, h->account, fields, at);
     if (limiter_replay(l->limiter, limits, n, &used, at) < 0)
         log_error("limits-out-of-memory", LOG_I("account", h->account));
     if (at > l->base)
@@ -182,7 +209,10 @@ static void gather(struct limiting *l)
     buf_clear(&l->saving);
     pthread_mutex_lock(&l->mutex);
     l->saving_position = atomic_load(&l->position);
+    uint64_t ahead = (uint64_t)atomic_load(&l->ahead);
+    buf_append(&l->saving, slice_make(&ahead, sizeof(ahead)));
     limiting_locks_save(l, &l->saving);
+    acquaintances_save(l->acquaintances, &l->saving);
     limiter_save(l->limiter, &l->saving);
     pthread_mutex_unlock(&l->mutex);
 }
@@ -263,6 +293,7 @@ void limiting_tick(struct limiting *l)
     stamp now = limiting_now(l);
     void *value;
     pthread_mutex_lock(&l->mutex);
+    limiting_heed_wall(l, limiting_wall(l, now));
     limiting_review(l, now);
     for (size_t at = 0; map_next(&l->attempts, &at, NULL, &value);) {
         struct limiting_attempts *n = value;

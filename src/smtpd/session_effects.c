@@ -53,6 +53,7 @@ static void lay_limits(struct session *s, struct account *account, struct arena 
 {
     struct limiting *l = s->worker->service->limiting;
     s->lock_version = limiting_version(l);
+    s->view.client = slice_of(s->client);
     limiting_look(l, &s->view, account, a);
 }
 
@@ -199,8 +200,8 @@ static void claim_token(struct session *s, const struct effect *e)
 
 static void reserve(struct session *s, const struct effect *e)
 {
-    (void)e;
     struct wording refusal;
+    s->view.recipient = e->reserve.address;
     bool is_reserved =
         limiting_reserve(s->worker->service->limiting, &s->view,
                          submission_transaction(s->dialog), &s->charge, &refusal);

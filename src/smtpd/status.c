@@ -74,6 +74,8 @@ static json_t *rule_json(const struct limiting_answer *a, size_t i)
                   "used", number(v->used), "max",
                   number(limit->rule.scope == RULE_MESSAGE ? limit->rule.max : v->max),
                   "free_at", is_free ? json_null() : moment(v->free_at));
+    if (line && v->paced_until != 0)
+        json_object_set_new(line, "paced_until", moment(v->paced_until));
     if (line && limit->rule.window == RULE_PERIOD)
         json_object_set_new(line, "period", period_json(limit));
     return line;

@@ -44,6 +44,9 @@ static const char *bar(struct arena *a, const json_t *line)
 /* When one more is accepted. */
 static const char *free_at(struct arena *a, const json_t *line)
 {
+    const char *paced = show_text(a, line, "paced_until");
+    if (paced[0] && !show_text(a, line, "free_at")[0])
+        return arena_printf(a, "now, waits until %s", paced).ptr;
     if (json_integer_value(json_object_get(line, "left")) > 0)
         return "now";
     const char *at = show_text(a, line, "free_at");
