@@ -147,6 +147,12 @@ enum record_tag {
     /* USE, which has TAG_MESSAGES, TAG_RECIPIENTS, TAG_OCTETS and, of the envelope and the
      * client, the tags of MESSAGE. */
     TAG_FOREIGN_ID = 130, /* the other server's queue id */
+    /* of a command about the queue (model/queue_command), what it is about: */
+    TAG_OF_ACCOUNT = 93,
+    TAG_OF_CUSTOMER = 94,
+    TAG_OF_DOMAIN = 95,
+    TAG_OF_BEFORE = 96, /* accepted up to this stamp */
+    TAG_OF_ALL = 97,
     /* What limits count. MESSAGE too has TAG_COUNTED_AT when it is not the header's stamp. LOCK
      * has TAG_ID, TAG_VERSION (of the directory that it was made under), TAG_UNTIL, TAG_RULE,
      * TAG_KEY (whose window), TAG_USED, TAG_REASON; its end has TAG_REMOVED besides. Without an

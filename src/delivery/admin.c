@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/id.h"
+#include "delivery/envelope.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -184,65 +185,6 @@ static json_t *recipient_json(const struct admin *a, const struct parcel *p,
     return j;
 }
 
-/* Addresses of recipients in the order of their indexes: from the message's record, or for
- * those that failed from what was kept of it. */
-struct envelope {
-    struct letter letter;
-    bool is_open;
-    slice rest;     /* fields behind the last recipient that was found */
-    uint32_t index; /* of the next one there */
-};
-
-static slice address_of(struct envelope *e, const struct recipient *r)
-{
-    struct record_field f;
-    if (r->trouble && trouble_facts(r->trouble).len > 0)
-        return record_get(trouble_facts(r->trouble), TAG_RECIPIENT);
-    while (e->is_open && record_next(&e->rest, &f) > 0)
-        if (f.tag == TAG_RECIPIENT && e->index++ == r->index)
-            return f.value;
-    return (slice){0};
-}
-
-static void envelope_open(struct envelope *e, const struct courier *c, const struct parcel *p)
-{
-    *e = (struct envelope){0};
-    letter_init(&e->letter, c->env, c->store);
-    e->is_open = queue_is_living(c->queue, p->facts.id) &&
-                 letter_open_envelope(&e->letter, &p->facts) == 0;
-    e->rest = e->letter.fields;
-}
-
-/* The recipients of all parcels of a message. */
-struct entry {
-    const struct parcel *parcel;
-    const struct recipient *recipient;
-};
-
-static int by_index(const void *a, const void *b)
-{
-    uint32_t x = ((const struct entry *)a)->recipient->index;
-    uint32_t y = ((const struct entry *)b)->recipient->index;
-    return x < y ? -1 : x > y;
-}
-
-/* p is the first parcel of the message. The caller frees them. */
-static struct entry *entries_new(const struct parcel *p, size_t *count)
-{
-    size_t most = 0, n = 0;
-    for (const struct parcel *also = p; also; also = queue_also(also))
-        most += also->living + also->failed;
-    struct entry *entries = xcalloc(most, sizeof(*entries));
-    for (; p; p = queue_also(p))
-        for (uint32_t i = 0; i < p->count; i++)
-            if (p->recipients[i].state != RECIPIENT_GONE)
-                entries[n++] = (struct entry){p, &p->recipients[i]};
-    INVARIANT(n == most);
-    qsort(entries, n, sizeof(*entries), by_index);
-    *count = n;
-    return entries;
-}
-
 static slice reporting_of(const struct parcel *p)
 {
     for (; p; p = queue_also(p))
@@ -252,18 +194,18 @@ static slice reporting_of(const struct parcel *p)
 }
 
 /* p is the first parcel of the message. */
-static json_t *message_json(const struct admin *a, const struct parcel *p, uint32_t most)
+static json_t *message_json(const struct admin *a, struct parcel *p, uint32_t most)
 {
     struct envelope e;
     size_t count;
-    struct entry *entries = entries_new(p, &count);
+    struct envelope_entry *entries = envelope_entries(p, &count);
     json_t *recipients = json_array();
     envelope_open(&e, a->courier, p);
     slice fields = e.is_open ? e.letter.fields : reporting_of(p);
     for (size_t i = 0; i < count && i < most; i++) {
         const struct recipient *r = entries[i].recipient;
         json_array_append_new(recipients,
-                              recipient_json(a, entries[i].parcel, r, address_of(&e, r)));
+                              recipient_json(a, entries[i].parcel, r, envelope_address(&e, r)));
     }
     free(entries);
     json_t *j = json_object();
@@ -278,7 +220,7 @@ static json_t *message_json(const struct admin *a, const struct parcel *p, uint3
     set(j, "size", e.is_open ? json_integer((json_int_t)e.letter.size) : json_null());
     set_number(j, "recipient_count", count);
     set(j, "recipients", recipients);
-    letter_fini(&e.letter);
+    envelope_fini(&e);
     return j;
 }
 
@@ -388,7 +330,7 @@ static json_t *list(const struct admin *a, json_t *question)
     bool has_more = k->count > shown;
     json_t *messages = json_array();
     for (size_t i = 0; i < k->count && i < shown; i++) {
-        const struct parcel *first = queue_find(a->courier->queue, k->found[i]->facts.id);
+        struct parcel *first = queue_find(a->courier->queue, k->found[i]->facts.id);
         json_array_append_new(messages, message_json(a, first, LIST_RECIPIENTS));
     }
     json_t *j = json_object();

@@ -158,7 +158,8 @@ static bool has_expired(const struct search *s, const struct parcel *p)
 static bool find_expired(void *ctx, struct parcel *p)
 {
     struct search *s = ctx;
-    if (p->ready > 0 && parcel_destination(p) == s->destination && has_expired(s, p))
+    if (p->ready > 0 && !parcel_is_stopped(p) && parcel_destination(p) == s->destination &&
+        has_expired(s, p))
         s->found[s->count++] = p;
     return s->count < EXPIRE_PARCELS;
 }

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "delivery/admin.h"
 #include "delivery/bodies.h"
+#include "delivery/gate.h"
 #include "delivery/reporter.h"
 #include "delivery/carrier.h"
 #include "net/follow.h"
@@ -41,6 +42,7 @@ struct delivery {
     struct transport *transport;
     struct list old; /* transports before a reload */
     struct tail *tail;
+    struct orders *orders;
     struct follow *follow;
     struct loop_watch *wake; /* a journal that is read here has grown */
     struct keeper *keeper;
@@ -195,7 +197,9 @@ static void after_turn(void *ctx)
     if (d->is_finished)
         return;
     stamp now = env_now(d->courier.env);
-    set_schedule(d, queue_due(&d->queue, now), now);
+    orders_pump(d->orders);
+    stamp due = queue_due(&d->queue, now), opens = gates_due(&d->queue, now);
+    set_schedule(d, due < opens ? due : opens, now);
     free_idle_transports(d);
     reporter_pump(d->reporter);
     transport_pump(d->transport);
@@ -326,19 +330,63 @@ static void on_drain(void *ctx)
 
 /* ---- beginning and end ---- */
 
+static uint64_t parent_of(void *ctx, uint64_t customer)
+{
+    struct delivery *d = ctx;
+    return directory_parent(d->courier.directory, customer);
+}
+
+static void on_hurry(void *ctx, struct destination *to)
+{
+    struct delivery *d = ctx;
+    if (d->transport && d->transport->site)
+        site_hurry(d->transport->site);
+    else if (d->transport && d->transport->direct)
+        direct_hurry(d->transport->direct, to);
+}
+
+/* Control's journal is read on from where the queue had obeyed it. */
+static void open_follow(struct delivery *d, uint64_t position)
+{
+    struct role *role = d->role;
+    const struct orders_config orders = {
+        .courier = &d->courier,
+        .smtpd = &role->pages->watermark[ROLE_SMTPD],
+        .on_hurry = on_hurry,
+        .ctx = d,
+    };
+    d->orders = orders_new(&orders);
+    const struct follow_config follow = {
+        .env = role->env,
+        .loop = role->loop,
+        .jobs = d->courier.jobs,
+        .directory = d->courier.directory,
+        .watermark = &role->pages->watermark[ROLE_CONTROL],
+        .wake = -1,
+        .journal = "journal/control",
+        .snapshot = "snapshot/delivery/directory",
+        .on_record = orders_record,
+        .ctx = d->orders,
+        .from = position,
+    };
+    d->follow = follow_new(&follow);
+}
+
 /* The snapshot, and delivery's own journal behind it, before anything new is appended there. */
 static int restore(struct delivery *d)
 {
     struct role *role = d->role;
-    uint64_t smtpd, own;
-    int err = keeper_load(role->env, &d->queue, &d->limbo, &smtpd, &own);
+    uint64_t position[SNAPSHOT_JOURNALS];
+    int err = keeper_load(role->env, &d->queue, &d->limbo, position);
     if (err < 0) {
         log_error("snapshot-unreadable", LOG_C("path", KEEPER_PATH), LOG_E("error", err));
         return err;
     }
+    uint64_t smtpd = position[ID_SMTPD], own = position[ID_DELIVERY];
     replay_set_snapshot(&d->replay, smtpd);
     size_t reader_count;
     const char *const *readers = journal_readers(ID_DELIVERY, &reader_count);
+    open_follow(d, position[ID_CONTROL]);
     const struct settle_config settle = {
         .loop = role->loop,
         .replay = &d->replay,
@@ -386,26 +434,11 @@ static int restore(struct delivery *d)
     tail.watermark = &role->pages->watermark[ROLE_SMTPD];
     tail.position = smtpd;
     d->tail = tail_new(&tail);
+    orders_begin(d->orders, d->tail);
     log_info("queue-restored", LOG_I("recipients", d->queue.living),
              LOG_I("failed", d->queue.failed), LOG_I("smtpd-position", smtpd),
              LOG_I("delivery-position", own));
     return 0;
-}
-
-static void open_follow(struct delivery *d)
-{
-    struct role *role = d->role;
-    const struct follow_config follow = {
-        .env = role->env,
-        .loop = role->loop,
-        .jobs = d->courier.jobs,
-        .directory = d->courier.directory,
-        .watermark = &role->pages->watermark[ROLE_CONTROL],
-        .wake = -1,
-        .journal = "journal/control",
-        .snapshot = "snapshot/delivery/directory",
-    };
-    d->follow = follow_new(&follow);
 }
 
 static int open_parts(struct delivery *d)
@@ -419,7 +452,6 @@ static int open_parts(struct delivery *d)
     c->jobs = jobs_new(JOB_THREADS, JOBS_WAITING);
     if (!c->jobs)
         return -EAGAIN;
-    open_follow(d);
     return restore(d);
 }
 
@@ -460,7 +492,9 @@ static void begin(struct delivery *d)
                                    &d->queue,
                                    d->tail,
                                    c->settle,
-                                   .bytes = snapshot_bytes(role->conf)};
+                                   .bytes = snapshot_bytes(role->conf),
+                                   .follow = d->follow,
+                                   .orders = d->orders};
     d->keeper = keeper_new(&keeper);
     const struct reporter_config report = {c, role->conf, d->highest_id, may_warn, d};
     d->reporter = reporter_new(&report);
@@ -541,6 +575,7 @@ static void close_all(struct delivery *d)
     resolver_free(&d->courier.resolver);
     settle_free(&d->courier.settle);
     carrier_free(&d->carrier);
+    orders_free(&d->orders);
     keeper_free(&d->keeper);
     tail_free(&d->tail);
     replay_fini(&d->replay);
@@ -560,6 +595,8 @@ int delivery_run(struct role *role)
     d->queue.on_finished = on_finished;
     d->queue.on_unreported = on_unreported;
     d->queue.ctx = d;
+    d->queue.gates.parent_of = parent_of;
+    d->queue.gates.ctx = d;
     destination_init(&d->queue, &d->limbo);
     replay_init(&d->replay, &d->queue, &d->limbo);
     list_init(&d->old);

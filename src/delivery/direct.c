@@ -160,7 +160,7 @@ static void sort(struct direct *x, struct parcel *p)
     uint32_t *at = arena_array(&a, uint32_t, p->count);
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->count; i++)
-        if (p->recipients[i].state <= RECIPIENT_WAITING) {
+        if (p->recipients[i].state <= RECIPIENT_HELD) {
             at[n] = i;
             indexes[n++] = p->recipients[i].index;
         }
@@ -222,6 +222,12 @@ void direct_close(struct direct *x)
 bool direct_is_idle(const struct direct *x)
 {
     return x->pool.count == 0;
+}
+
+void direct_hurry(struct direct *x, struct destination *d)
+{
+    if (d != &x->destination)
+        site_hurry(site_of(d));
 }
 
 /* ---- for people ---- */

@@ -37,6 +37,8 @@ void direct_pump(struct direct *x) NONNULL(1);
 void direct_close(struct direct *x) NONNULL(1);
 bool direct_is_idle(const struct direct *x) NONNULL(1);
 
+/* What waits at this destination of it is tried now. */
+void direct_hurry(struct direct *x, struct destination *d) NONNULL(1, 2);
 /* The site that the parcel waits for; NULL: none yet. */
 const struct site *direct_site(const struct direct *x, const struct parcel *p) NONNULL(1, 2);
 /* Recipients that are READY; sites; those of them that pause. */

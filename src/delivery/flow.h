@@ -8,9 +8,15 @@
 #ifndef DELIVERY_FLOW_H
 #define DELIVERY_FLOW_H
 
-#include "delivery/queue.h"
+#include "delivery/gate.h"
 
 enum { FLOWS_IDLE_FIRST = 256 };
+
+/* Its account may not send: its lines leave the turns; and may again. */
+void flows_close(struct gate *g) NONNULL(1);
+void flows_open(struct gate *g) NONNULL(1);
+/* The gate goes; its lines, empty ones, stay for a while. */
+void flows_orphan(struct gate *g) NONNULL(1);
 
 /* A parcel enters its account's line at the destination, without READY recipients. */
 void flow_join(struct destination *d, struct parcel *p) NONNULL(1, 2);

@@ -1,18 +1,22 @@
 #include "delivery/image.h"
 
 #include "base/arena.h"
+#include "delivery/gate.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* All numbers are little-endian, unaligned. A parcel: id, position, customer, account,
- * accepted, body_len (u64 each), fields_len, flags, count, length of reporting (u32 each),
- * reporting, then its recipients: next (u64), index (u32), attempts (u16), state, what there is
- * (u8 each: 1 a trouble, 2 warned, from 16 on what is to be reported), and the trouble: at
- * (u64), code, class, subject, detail, length of remote, length of reply (u16 each), stage
- * (u8), length of facts (u32), and their bytes. */
+/* All numbers are little-endian, unaligned. First the gates and domains: how many gates (u32),
+ * each id, customer, lock, version, op_version, op_until, ended_at, thawed (u64 each), whether
+ * it is a customer's, stops, ending (u8 each); how many domains (u32), each its length (u32)
+ * and bytes. Then the parcels. A parcel: id, position, customer, account, accepted, body_len
+ * (u64 each), fields_len, flags, count, length of reporting (u32 each), reporting, then its
+ * recipients: next (u64), index (u32), attempts (u16), state, why it is held, what there is (u8
+ * each: 1 a trouble, 2 warned, from 16 on what is to be reported), and the trouble: at (u64),
+ * code, class, subject, detail, length of remote, length of reply (u16 each), stage (u8),
+ * length of facts (u32), and their bytes. */
 enum { HAS_TROUBLE = 1, HAS_WARNED = 2, REPORT_SHIFT = 4 };
-enum { PARCEL_BYTES = 64, RECIPIENT_BYTES = 16, TROUBLE_BYTES = 25 };
+enum { GATE_BYTES = 67, PARCEL_BYTES = 64, RECIPIENT_BYTES = 17, TROUBLE_BYTES = 25 };
 
 static void put(struct buf *out, uint64_t value, unsigned bytes)
 {
@@ -54,10 +58,73 @@ static void put_recipient(struct buf *out, const struct recipient *r)
     put(out, r->index, 4);
     put(out, r->attempts, 2);
     put(out, r->state == RECIPIENT_SENDING ? RECIPIENT_READY : r->state, 1);
+    put(out, r->flags & HELD_ANY, 1);
     put(out, marks_of(r), 1);
     if (r->trouble)
         put_trouble(out, r->trouble);
 }
+
+/* ---- gates and domains ---- */
+
+static bool has_state(const struct gate *g)
+{
+    return g->stops || g->ending || g->thawed;
+}
+
+static uint32_t put_gates(const struct queue *q, bool is_customer, struct buf *out)
+{
+    size_t at = 0;
+    uint32_t count = 0;
+    const struct gate *g;
+    while ((g = gate_next(q, is_customer, &at))) {
+        if (!has_state(g) || buf_reserve(out, GATE_BYTES) < 0)
+            continue;
+        const uint64_t numbers[] = {g->id,
+                                    g->customer,
+                                    g->lock,
+                                    g->version,
+                                    g->op_version,
+                                    (uint64_t)g->op_until,
+                                    (uint64_t)g->ended_at,
+                                    g->thawed};
+        for (size_t i = 0; i < COUNT_OF(numbers); i++)
+            put(out, numbers[i], 8);
+        put(out, g->is_customer, 1);
+        put(out, g->stops, 1);
+        put(out, g->ending, 1);
+        count++;
+    }
+    return count;
+}
+
+static void put_domains(const struct queue *q, struct buf *out)
+{
+    size_t at = 0;
+    slice name;
+    if (buf_reserve(out, 4) < 0)
+        return;
+    put(out, q->domains.count, 4);
+    while (map_next(&q->domains, &at, &name, &(void *){0})) {
+        if (buf_reserve(out, 4) < 0)
+            return;
+        put(out, name.len, 4);
+        buf_append(out, name);
+    }
+}
+
+static void put_stops(const struct queue *q, struct buf *out)
+{
+    size_t head = out->len;
+    if (buf_reserve(out, 4) < 0)
+        return;
+    put(out, 0, 4);
+    uint32_t count = put_gates(q, true, out) + put_gates(q, false, out);
+    for (unsigned i = 0; i < 4; i++)
+        out->ptr[head + i] = (char)(count >> (8 * i) & 0xff);
+    put_domains(q, out);
+}
+
+/* ---- messages ---- */
 
 struct saving {
     struct buf *out;
@@ -114,6 +181,7 @@ void image_save(const struct queue *q, struct buf *out, struct image_needs *need
 {
     struct saving s = {out, {UINT64_MAX, UINT64_MAX}};
     struct parcels all = {xcalloc(q->parcels, sizeof(*all.list)), 0};
+    put_stops(q, out);
     queue_each(q, collect, &all);
     qsort(all.list, all.count, sizeof(*all.list), by_age);
     for (size_t i = 0; i < all.count && put_parcel(&s, all.list[i]); i++)
@@ -176,11 +244,12 @@ static void take_recipient(struct loading *l, struct recipient *r)
     r->index = (uint32_t)take(l, 4);
     r->attempts = (uint16_t)take(l, 2);
     r->state = (uint8_t)take(l, 1);
-    if (r->state >= RECIPIENT_GONE)
+    r->flags = (uint8_t)(take(l, 1) & HELD_ANY);
+    if (r->state >= RECIPIENT_GONE || (r->state == RECIPIENT_HELD && !r->flags))
         l->bad = true;
     unsigned marks = (unsigned)take(l, 1);
     if (marks & HAS_WARNED)
-        r->flags = RECIPIENT_WARNED;
+        r->flags |= RECIPIENT_WARNED;
     if ((marks & HAS_TROUBLE) && !l->bad)
         r->trouble = take_trouble(l);
     if (r->trouble)
@@ -217,11 +286,50 @@ static bool take_parcel(struct loading *l, struct queue *q, struct destination *
     return !l->bad;
 }
 
+static void take_gate(struct loading *l, struct queue *q)
+{
+    struct gate read = {.id = take(l, 8), .customer = take(l, 8)};
+    read.lock = take(l, 8);
+    read.version = take(l, 8);
+    read.op_version = take(l, 8);
+    read.op_until = (stamp)take(l, 8);
+    read.ended_at = (stamp)take(l, 8);
+    read.thawed = take(l, 8);
+    read.is_customer = take(l, 1) != 0;
+    uint8_t stops = (uint8_t)take(l, 1), ending = (uint8_t)take(l, 1);
+    if (l->bad)
+        return;
+    struct gate *g = read.is_customer ? gate_of_customer(q, read.id)
+                                      : gate_of_account(q, read.id, read.customer);
+    g->lock = read.lock;
+    g->version = read.version;
+    g->op_version = read.op_version;
+    g->op_until = read.op_until;
+    g->thawed = read.thawed;
+    gate_stop(q, g, stops);
+    gate_end(q, g, ending, read.ended_at);
+    q->gates.next_end = 0; /* it is found when it is asked for */
+}
+
+static void take_stops(struct loading *l, struct queue *q)
+{
+    uint32_t gates = (uint32_t)take(l, 4);
+    for (uint32_t i = 0; i < gates && !l->bad; i++)
+        take_gate(l, q);
+    uint32_t domains = (uint32_t)take(l, 4);
+    for (uint32_t i = 0; i < domains && !l->bad; i++) {
+        slice name = take_text(l, take(l, 4));
+        if (!l->bad)
+            queue_hold_domain(q, name);
+    }
+}
+
 int image_load(struct queue *q, struct destination *d, slice contents, stamp now)
 {
     struct loading l = {.in = contents};
+    take_stops(&l, q);
     while (l.in.len > 0)
         if (!take_parcel(&l, q, d, now))
             return -EBADMSG;
-    return 0;
+    return l.bad ? -EBADMSG : 0;
 }

@@ -1,4 +1,5 @@
-/* image: the queue as the contents of its snapshot, and back.
+/* image: the queue as the contents of its snapshot, and back: its messages, and what is held
+ * and stopped.
  *
  * What somebody has in hand when the image is made (SENDING: also what waits for its outcome to
  * be synced) is saved as READY: the journal behind the snapshot's position settles it, or it is
@@ -9,7 +10,7 @@
 
 #include "delivery/queue.h"
 
-enum { IMAGE_VERSION = 1 };
+enum { IMAGE_VERSION = 2 };
 
 /* The lowest position of a record that is still needed; UINT64_MAX when none is. */
 struct image_needs {

@@ -2,7 +2,6 @@
 
 #include "base/arena.h"
 #include "base/log.h"
-#include "journal/snapshot.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,16 +18,16 @@ struct keeper {
     struct buf contents;
     struct snapshot snapshot; /* being written */
     int result;
-    uint64_t saved[2]; /* positions of the last one that was begun: smtpd, delivery */
+    uint64_t saved[SNAPSHOT_JOURNALS]; /* positions of the last one that was begun */
     stamp saved_at;
 };
 
-int keeper_load(struct env *env, struct queue *q, struct destination *d, uint64_t *smtpd,
-                uint64_t *delivery)
+int keeper_load(struct env *env, struct queue *q, struct destination *d,
+                uint64_t position[SNAPSHOT_JOURNALS])
 {
     struct arena arena = ARENA_INIT;
     struct snapshot s;
-    *smtpd = *delivery = 0;
+    memset(position, 0, SNAPSHOT_JOURNALS * sizeof(*position));
     int err = snapshot_read(env, KEEPER_PATH, &arena, &s);
     if (err == 0 && s.version != IMAGE_VERSION)
         err = -EBADMSG;
@@ -37,15 +36,21 @@ int keeper_load(struct env *env, struct queue *q, struct destination *d, uint64_
         if (err < 0)
             queue_clear(q);
     }
-    if (err == 0) {
-        *smtpd = s.position[ID_SMTPD];
-        *delivery = s.position[ID_DELIVERY];
-    }
+    if (err == 0)
+        memcpy(position, s.position, sizeof(s.position));
     arena_fini(&arena);
     if (err == -EBADMSG)
         log_error("snapshot-unusable", LOG_C("path", KEEPER_PATH),
                   LOG_C("effect", "both journals are read from their oldest records"));
     return err == -EBADMSG || err == -ENOENT ? 0 : err;
+}
+
+static void positions(const struct keeper *k, uint64_t at[SNAPSHOT_JOURNALS])
+{
+    const struct keeper_config *c = &k->config;
+    at[ID_SMTPD] = tail_position(c->tail);
+    at[ID_DELIVERY] = settle_position(c->settle);
+    at[ID_CONTROL] = c->orders ? orders_position(c->orders, follow_position(c->follow)) : 0;
 }
 
 static void on_timer(void *ctx);
@@ -56,8 +61,7 @@ struct keeper *keeper_new(const struct keeper_config *c)
     k->config = *c;
     if (k->config.bytes == 0)
         k->config.bytes = KEEPER_BYTES;
-    k->saved[0] = tail_position(c->tail);
-    k->saved[1] = settle_position(c->settle);
+    positions(k, k->saved);
     timer_init(&k->timer, c->loop, on_timer, k);
     timer_set(&k->timer, KEEPER_INTERVAL);
     return k;
@@ -83,8 +87,7 @@ static int prepare(struct keeper *k)
     *s = (struct snapshot){.version = IMAGE_VERSION, .at = env_now(k->config.env)};
     for (int i = 0; i < SNAPSHOT_JOURNALS; i++)
         s->needs[i] = UINT64_MAX;
-    s->position[ID_SMTPD] = tail_position(k->config.tail);
-    s->position[ID_DELIVERY] = settle_position(k->config.settle);
+    positions(k, s->position);
     struct image_needs needs;
     image_save(k->config.queue, &k->contents, &needs);
     s->needs[ID_SMTPD] = needs.smtpd;
@@ -102,8 +105,7 @@ static void finish(struct keeper *k, int err)
         k->not_before = loop_time(k->config.loop) + AGAIN;
         return;
     }
-    k->saved[0] = k->snapshot.position[ID_SMTPD];
-    k->saved[1] = k->snapshot.position[ID_DELIVERY];
+    memcpy(k->saved, k->snapshot.position, sizeof(k->saved));
     k->saved_at = k->snapshot.at;
     log_debug("snapshot-written", LOG_C("path", KEEPER_PATH), LOG_I("bytes", size));
 }
@@ -137,10 +139,11 @@ static void begin(struct keeper *k)
 
 static uint64_t read_since(const struct keeper *k)
 {
-    uint64_t smtpd = tail_position(k->config.tail),
-             delivery = settle_position(k->config.settle);
-    return (smtpd > k->saved[0] ? smtpd - k->saved[0] : 0) +
-           (delivery > k->saved[1] ? delivery - k->saved[1] : 0);
+    uint64_t at[SNAPSHOT_JOURNALS], sum = 0;
+    positions(k, at);
+    for (size_t i = 0; i < SNAPSHOT_JOURNALS; i++)
+        sum += at[i] > k->saved[i] ? at[i] - k->saved[i] : 0;
+    return sum;
 }
 
 /* Before the tail has caught up outcomes may wait for their messages: no image shows those. */

@@ -7,8 +7,11 @@
 #define DELIVERY_KEEPER_H
 
 #include "delivery/image.h"
+#include "delivery/orders.h"
 #include "delivery/settle.h"
 #include "delivery/tail.h"
+#include "journal/snapshot.h"
+#include "net/follow.h"
 #include "net/jobs.h"
 
 #define KEEPER_PATH "snapshot/delivery/queue"
@@ -23,13 +26,15 @@ struct keeper_config {
     const struct tail *tail;
     struct settle *settle;
     uint64_t bytes; /* of journal after which a snapshot is made; 0: KEEPER_BYTES */
+    const struct follow *follow; /* of control's journal; NULL: nobody reads it */
+    const struct orders *orders; /* and who obeys it */
 };
 
 /* Loads the snapshot into an empty queue. Without one, or when it is unusable (which is
- * logged), the positions are 0; the queue is empty then. 0 or -errno: the disk cannot be read.
- */
-int keeper_load(struct env *env, struct queue *q, struct destination *d, uint64_t *smtpd,
-                uint64_t *delivery) MUST_USE NONNULL(1, 2, 3, 4, 5);
+ * logged), the positions are 0; the queue is empty then. position: of each journal, by enum
+ * id_writer. 0 or -errno: the disk cannot be read. */
+int keeper_load(struct env *env, struct queue *q, struct destination *d,
+                uint64_t position[SNAPSHOT_JOURNALS]) MUST_USE NONNULL(1, 2, 3, 4);
 
 struct keeper;
 struct keeper *keeper_new(const struct keeper_config *c) NONNULL(1);

@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "delivery/flow.h"
+#include "delivery/gate.h"
 #include "delivery/queue_inside.h"
 
 #include <stdlib.h>
@@ -10,9 +11,9 @@ enum { BUCKETS_FIRST = 64 };
 
 static const char *const state_names[] = {
     [RECIPIENT_READY] = "queued",    [RECIPIENT_WAITING] = "queued",
-    [RECIPIENT_SENDING] = "sending", [RECIPIENT_FAILED] = "failed",
-    [RECIPIENT_EXPIRED] = "expired", [RECIPIENT_TAKEN] = "delivered",
-    [RECIPIENT_GONE] = "gone",
+    [RECIPIENT_HELD] = "held",       [RECIPIENT_SENDING] = "sending",
+    [RECIPIENT_FAILED] = "failed",   [RECIPIENT_EXPIRED] = "expired",
+    [RECIPIENT_TAKEN] = "delivered", [RECIPIENT_GONE] = "gone",
 };
 
 const char *recipient_state_name(enum recipient_state s)
@@ -60,7 +61,7 @@ static struct trouble *trouble_new(const struct settlement *s, const struct sett
     return t;
 }
 
-static struct blob *blob_new(slice s)
+struct blob *blob_new(slice s)
 {
     struct blob *b = xcalloc(1, sizeof(*b) + s.len);
     b->len = s.len;
@@ -99,6 +100,8 @@ void queue_init(struct queue *q, const uint64_t seed[2])
 {
     *q = (struct queue){.bucket_count = BUCKETS_FIRST, .seed = {seed[0], seed[1]}};
     q->buckets = xcalloc(q->bucket_count, sizeof(*q->buckets));
+    gates_init(&q->gates, seed);
+    map_init(&q->domains, seed);
 }
 
 static void parcel_free(struct parcel *p)
@@ -107,6 +110,17 @@ static void parcel_free(struct parcel *p)
         free(p->recipients[i].trouble);
     free(p->reporting);
     free(p);
+}
+
+static void domains_clear(struct queue *q)
+{
+    size_t at = 0;
+    slice name;
+    void *blob;
+    while (map_next(&q->domains, &at, &name, &blob)) {
+        map_remove(&q->domains, name);
+        free(blob);
+    }
 }
 
 void queue_clear(struct queue *q)
@@ -122,11 +136,15 @@ void queue_clear(struct queue *q)
     }
     q->parcels = 0;
     q->living = q->failed = 0;
+    gates_clear(q);
+    domains_clear(q);
 }
 
 void queue_fini(struct queue *q)
 {
     queue_clear(q);
+    gates_fini(&q->gates);
+    map_fini(&q->domains);
     heap_fini(&q->schedule);
     free(q->buckets);
     *q = (struct queue){0};
@@ -134,7 +152,7 @@ void queue_fini(struct queue *q)
 
 void destination_init(struct queue *q, struct destination *d)
 {
-    *d = (struct destination){.trim_at = FLOWS_IDLE_FIRST};
+    *d = (struct destination){.queue = q, .trim_at = FLOWS_IDLE_FIRST};
     list_init(&d->node);
     map_init(&d->flows, q->seed);
 }
@@ -232,19 +250,23 @@ struct parcel *parcel_new(struct queue *q, struct destination *d, const struct p
     return p;
 }
 
+void recipient_line_up(struct queue *q, struct parcel *p, struct recipient *r, stamp now)
+{
+    if (r->flags & HELD_ANY) {
+        r->state = RECIPIENT_HELD;
+    } else if (r->next > now) {
+        wait_until(q, p, r, r->next);
+    } else {
+        r->state = RECIPIENT_READY;
+        flow_ready(p, 1);
+    }
+}
+
 void parcel_line_up(struct queue *q, struct parcel *p, stamp now)
 {
-    for (uint32_t i = 0; i < p->count; i++) {
-        struct recipient *r = &p->recipients[i];
-        if (r->state != RECIPIENT_READY && r->state != RECIPIENT_WAITING)
-            continue;
-        if (r->next > now) {
-            wait_until(q, p, r, r->next);
-        } else {
-            r->state = RECIPIENT_READY;
-            flow_ready(p, 1);
-        }
-    }
+    for (uint32_t i = 0; i < p->count; i++)
+        if (p->recipients[i].state <= RECIPIENT_HELD)
+            recipient_line_up(q, p, &p->recipients[i], now);
 }
 
 struct parcel *queue_add(struct queue *q, struct destination *d, const struct parcel_facts *f,
@@ -278,7 +300,7 @@ struct parcel *queue_restore(struct queue *q, struct destination *d,
         struct recipient *r = &p->recipients[i];
         *r = recipients[i];
         if (r->state == RECIPIENT_SENDING)
-            r->state = RECIPIENT_READY;
+            r->state = r->flags & HELD_ANY ? RECIPIENT_HELD : RECIPIENT_READY;
         if (is_living(r))
             p->living++;
         else if (r->state != RECIPIENT_GONE)
@@ -359,13 +381,15 @@ struct parcel *queue_take(struct queue *q, struct destination *d, uint32_t limit
 void queue_put_back(struct queue *q, struct parcel *p, const uint32_t *indexes, uint32_t count)
 {
     (void)q;
+    uint32_t ready = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct recipient *r = parcel_recipient(p, indexes[i]);
         INVARIANT(r && r->state == RECIPIENT_SENDING);
-        r->state = RECIPIENT_READY;
+        r->state = r->flags & HELD_ANY ? RECIPIENT_HELD : RECIPIENT_READY;
+        ready += r->state == RECIPIENT_READY;
     }
-    if (count > 0)
-        flow_ready_first(p, count);
+    if (ready > 0)
+        flow_ready_first(p, ready);
 }
 
 static void unlink_parcel(struct queue *q, struct parcel *p)
@@ -438,13 +462,8 @@ static void retry(struct queue *q, struct parcel *p, struct recipient *r,
 {
     set_trouble(r, trouble_new(s, o));
     r->attempts = (uint16_t)(o->attempt < UINT16_MAX ? o->attempt : UINT16_MAX);
-    if (o->next > now) {
-        wait_until(q, p, r, o->next);
-        return;
-    }
-    r->state = RECIPIENT_READY;
     r->next = o->next;
-    flow_ready(p, 1);
+    recipient_line_up(q, p, r, now);
 }
 
 /* It was reported, or an operator removes it. */

@@ -24,6 +24,7 @@
 enum recipient_state {
     RECIPIENT_READY,   /* may be sent now */
     RECIPIENT_WAITING, /* until its next attempt */
+    RECIPIENT_HELD,    /* until somebody releases it */
     RECIPIENT_SENDING, /* somebody has it, or its outcome is not synced yet */
     RECIPIENT_FAILED,  /* for good; unreported */
     RECIPIENT_EXPIRED, /* tried for too long; unreported */
@@ -31,6 +32,14 @@ enum recipient_state {
     RECIPIENT_GONE,    /* delivered, suppressed, removed or reported */
 };
 const char *recipient_state_name(enum recipient_state s);
+
+/* Why a recipient is held: bits of its flags; while SENDING, for afterwards. */
+enum recipient_hold {
+    HELD_BY_ORDER = 16, /* an operator held it */
+    HELD_BY_LOCK = 32,  /* its account was locked, and unlocked without releasing its queue */
+    HELD_DOMAIN = 64,   /* an operator holds its domain */
+    HELD_ANY = HELD_BY_ORDER | HELD_BY_LOCK | HELD_DOMAIN,
+};
 
 /* What the remote (or we) said of a recipient that could not be delivered, or of one whose
  * delivery is to be reported. One block. */
@@ -56,18 +65,18 @@ struct recipient {
     uint32_t index; /* in the order of the message's recipients */
     uint16_t attempts;
     uint8_t state; /* enum recipient_state */
-    uint8_t flags; /* enum recipient_flag */
+    uint8_t flags; /* enum recipient_flag, enum recipient_hold */
 };
 
 enum recipient_flag {
     RECIPIENT_WARNED = 1, /* its sender knows that it is delayed, or need not be told */
 };
 /* Is it tried in vain, or stands in line, and its sender does not know? Not while it waits for
- * its first attempt. */
+ * its first attempt, or is held. */
 static inline bool recipient_is_delayed(const struct recipient *r)
 {
     return r->state <= RECIPIENT_SENDING && !(r->flags & RECIPIENT_WARNED) &&
-           (r->state != RECIPIENT_WAITING || r->attempts > 0);
+           r->state != RECIPIENT_HELD && (r->state != RECIPIENT_WAITING || r->attempts > 0);
 }
 
 enum parcel_flag {
@@ -102,13 +111,15 @@ struct parcel {
     struct parcel_facts facts;
     uint32_t count; /* of recipients[] */
     uint32_t ready;
-    uint32_t living;               /* READY, WAITING, SENDING */
+    uint32_t living;               /* READY, WAITING, HELD, SENDING */
     uint32_t failed;               /* FAILED, EXPIRED, TAKEN: unreported */
     struct recipient recipients[]; /* by index, rising */
 };
 
-/* One destination: a next host, or the capture Maildir. */
+/* One destination: a next host, or the capture Maildir. What is READY counts only while its
+ * account's gate is open. */
 struct destination {
+    struct queue *queue;
     struct map flows;     /* by account */
     struct heap turns;    /* flows that have READY recipients, by their share had so far */
     int64_t virtual_time; /* the share of the flow that was served last */
@@ -122,6 +133,17 @@ struct destination {
     struct list node;
 };
 
+/* Whether accounts and customers may send at all; see delivery/gate. */
+struct gates {
+    struct map accounts;  /* struct gate by id */
+    struct map customers; /* the same */
+    stamp next_end;       /* of an operator's lock */
+    bool has_ending;      /* a gate may have begun to end: its mail is to be held */
+    /* The reseller of a customer, 0: none. May be NULL. */
+    uint64_t (*parent_of)(void *ctx, uint64_t customer);
+    void *ctx;
+};
+
 struct queue {
     struct parcel **buckets; /* by id */
     size_t bucket_count;
@@ -129,6 +151,8 @@ struct queue {
     uint64_t living; /* recipients */
     uint64_t failed;
     struct heap schedule; /* parcels by their next attempt */
+    struct gates gates;
+    struct map domains; /* held ones: struct blob with their name, by it */
     uint64_t seed[2];
     /* Called when the last recipient of a message that was living or unreported is settled,
      * before its last parcel is freed. May be NULL. */
@@ -205,10 +229,28 @@ enum queue_settled queue_settle(struct queue *q, const struct settlement *s,
 bool queue_reported(struct queue *q, uint64_t id, uint32_t index, enum report report)
     NONNULL(1);
 
+/* Is nothing of its account sent at present? */
+bool parcel_is_stopped(const struct parcel *p) NONNULL(1);
+/* Holds a queued recipient, or one that is SENDING when it comes back; further reasons add to
+ * the first. False: it is past that, or held for that reason already. */
+bool queue_hold(struct queue *q, struct parcel *p, struct recipient *r, enum recipient_hold why)
+    NONNULL(1, 2, 3);
+/* Takes these reasons away; without any it goes on. False: it had none of them. */
+bool queue_release(struct queue *q, struct parcel *p, struct recipient *r, unsigned why,
+                   stamp now) NONNULL(1, 2, 3);
+/* Makes one that is WAITING READY. */
+bool queue_hurry(struct queue *q, struct parcel *p, struct recipient *r) NONNULL(1, 2, 3);
+/* Takes a queued recipient out to be settled: SENDING. False: it is not queued. */
+bool queue_lift(struct queue *q, struct parcel *p, struct recipient *r) NONNULL(1, 2, 3);
+/* Domains whose mail is held, as path_domain gives them. */
+void queue_hold_domain(struct queue *q, slice domain) NONNULL(1);
+void queue_release_domain(struct queue *q, slice domain) NONNULL(1);
+bool queue_holds_domain(const struct queue *q, slice domain) NONNULL(1);
+
 /* Moves every parcel to another destination; from: NULL for wherever they are. */
 void queue_move(struct queue *q, struct destination *from, struct destination *to)
     NONNULL(1, 3);
-/* Parts the READY and WAITING recipients of a parcel by destination: to[i] is that of
+/* Parts the queued recipients of a parcel by destination: to[i] is that of
  * recipients[i] (of the others it is not looked at). What the account has had of the old
  * destination counts what was READY, as if it had been sent. The parcel itself goes to one of
  * the destinations with what has failed, or stays with what is SENDING. */

@@ -49,7 +49,7 @@ static uint32_t collect(const struct parcel *p, struct destination *const *to,
     uint32_t n = 0;
     *may_go = true;
     for (uint32_t i = 0; i < p->count; i++) {
-        if (p->recipients[i].state <= RECIPIENT_WAITING)
+        if (p->recipients[i].state <= RECIPIENT_HELD)
             pieces[n++] = (struct piece){to[i], i};
         else if (p->recipients[i].state == RECIPIENT_SENDING)
             *may_go = false;

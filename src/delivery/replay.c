@@ -1,6 +1,8 @@
 #include "delivery/replay.h"
 
 #include "base/arena.h"
+#include "codec/path.h"
+#include "delivery/gate.h"
 #include "delivery/reported.h"
 #include "delivery/carried.h"
 
@@ -134,6 +136,7 @@ struct description {
     uint32_t count; /* recipients */
     uint64_t from_smtpd;
     uint64_t from_own;
+    slice fields;
 };
 
 static void describe_field(struct description *d, const struct record_field *f)
@@ -179,6 +182,7 @@ static int describe(const struct journal_record *record, struct description *out
                 .fields_len = h->fields_len,
                 .flags = h->type == RECORD_MESSAGE ? 0 : PARCEL_OWN,
             },
+        .fields = record->fields,
     };
     slice rest = record->fields;
     struct record_field field;
@@ -204,10 +208,49 @@ static void apply_early(struct replay *r, uint64_t id, stamp now)
     early_free(e);
 }
 
+/* Recipients at a domain whose mail an operator holds. */
+static void hold_by_domain(struct queue *q, struct parcel *p, slice fields)
+{
+    struct arena arena = ARENA_INIT;
+    struct record_field f;
+    uint32_t index = 0;
+    while (q->domains.count > 0 && record_next(&fields, &f) > 0) {
+        ptrdiff_t at = f.tag == TAG_RECIPIENT ? slice_rfind(f.value, '@') : -1;
+        if (at >= 0 &&
+            queue_holds_domain(q, path_domain(&arena, slice_from(f.value, (size_t)at + 1))))
+            queue_hold(q, p, parcel_recipient(p, index), HELD_DOMAIN);
+        index += f.tag == TAG_RECIPIENT;
+        arena_reset(&arena);
+    }
+    arena_fini(&arena);
+}
+
+/* A lock by rule begins or ends: of an account, or of a customer with all its accounts. */
+static int apply_lock(struct replay *r, const struct journal_record *record)
+{
+    const struct record_header *h = &record->header;
+    uint64_t id = record_get_u64(record->fields, TAG_ID);
+    uint64_t version = record_get_u64(record->fields, TAG_VERSION);
+    stamp until = (stamp)record_get_u64(record->fields, TAG_UNTIL);
+    if (id == 0 || (h->account == 0 && h->customer == 0))
+        return -EBADMSG;
+    struct gate *g = h->account ? gate_of_account(r->queue, h->account, h->customer)
+                                : gate_of_customer(r->queue, h->customer);
+    if (record_get_u64(record->fields, TAG_REMOVED))
+        gate_unlock(r->queue, g, id, until, h->at);
+    else
+        gate_lock(r->queue, g, id, version);
+    gate_drop(r->queue, g);
+    return 1;
+}
+
 static int add_message(struct replay *r, const struct description *d, stamp now)
 {
-    if (!queue_add(r->queue, r->destination, &d->facts, d->count, d->not_before, now))
+    struct parcel *p =
+        queue_add(r->queue, r->destination, &d->facts, d->count, d->not_before, now);
+    if (!p)
         return 0;
+    hold_by_domain(r->queue, p, d->fields);
     apply_early(r, d->facts.id, now);
     return 1;
 }
@@ -377,9 +420,10 @@ int replay_record(struct replay *r, const struct journal_record *record, stamp n
     case RECORD_CARRIED:
         note_own(r, record);
         return apply_carried(r, record, now);
+    case RECORD_LOCK:
+        return apply_lock(r, record);
     case RECORD_REFUSALS:
     case RECORD_SIGN_IN:
-    case RECORD_LOCK:
         return 0;
     default:
         return record->header.flags & RECORD_SKIPPABLE ? 0 : -ENOTSUP;

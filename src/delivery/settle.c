@@ -27,6 +27,7 @@ struct slip {
     bool may_fail;
     void (*done)(void *ctx, int result);
     void *ctx;
+    size_t *left; /* see slip_track */
 };
 
 struct settle {
@@ -124,6 +125,8 @@ struct slip *slip_new(struct settle *s)
 static void slip_drop(struct slip *p)
 {
     struct settle *s = p->settle;
+    if (p->left)
+        --*p->left;
     if (s->spare_count >= SLIPS_KEPT || p->fields.cap > SLIP_KEEP_BYTES) {
         slip_free(p);
         return;
@@ -132,6 +135,7 @@ static void slip_drop(struct slip *p)
     buf_clear(&p->fields);
     buf_fini(&p->body);
     p->is_reported = p->may_fail = false;
+    p->left = NULL;
     p->tls = (slice){0};
     p->moment = 0;
     p->done = NULL;
@@ -150,6 +154,12 @@ void slip_add(struct slip *p, const struct settled *r)
 void slip_set_tls(struct slip *p, slice tls)
 {
     p->tls = tls;
+}
+
+void slip_track(struct slip *p, size_t *left)
+{
+    p->left = left;
+    ++*left;
 }
 
 stamp slip_moment(struct slip *p, stamp now)
@@ -345,9 +355,14 @@ bool settle_is_well(const struct settle *s)
     return s->failed_count == 0 && s->gathering_count + s->appended < WAITING_MAX;
 }
 
+size_t settle_backlog(const struct settle *s)
+{
+    return s->failed_count + s->gathering_count + s->appended;
+}
+
 bool settle_is_idle(const struct settle *s)
 {
-    return s->failed_count == 0 && s->gathering_count == 0 && s->appended == 0;
+    return settle_backlog(s) == 0;
 }
 
 uint64_t settle_position(const struct settle *s)

@@ -61,11 +61,16 @@ struct settle_message {
 };
 void settle_message(struct settle *s, const struct settle_message *m) NONNULL(1, 2);
 
+/* *left is one more until this slip's outcomes are synced and in the queue. */
+void slip_track(struct slip *p, size_t *left) NONNULL(1, 2);
+
 /* Appends what has gathered now. */
 void settle_flush(struct settle *s) NONNULL(1);
 /* May more be sent? */
 bool settle_is_well(const struct settle *s) NONNULL(1);
-/* Nothing gathers or waits for a sync. */
+/* Slips that gather or wait for a sync. */
+size_t settle_backlog(const struct settle *s) NONNULL(1);
+/* There are none. */
 bool settle_is_idle(const struct settle *s) NONNULL(1);
 
 /* Behind the last record of ours that the queue has: the snapshot's position. */

@@ -142,6 +142,12 @@ void site_wake(struct site *s)
     list_push(&s->pool->awake, &s->destination.node);
 }
 
+void site_hurry(struct site *s)
+{
+    s->pause_until = s->quiet_until = 0;
+    site_wake(s);
+}
+
 void site_opened(struct site *s)
 {
     s->count++;

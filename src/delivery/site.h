@@ -79,6 +79,8 @@ void site_free(struct site **s);
 void site_pump(struct site *s) NONNULL(1);
 /* A domain is to be pumped soon. */
 void site_wake(struct site *s) NONNULL(1);
+/* Whatever made it wait, it tries now. */
+void site_hurry(struct site *s) NONNULL(1);
 /* Its destination's site. */
 struct site *site_of(struct destination *d) NONNULL(1);
 /* Begins nothing more; site_is_idle when all is done. */

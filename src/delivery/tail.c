@@ -19,6 +19,7 @@ struct tail {
     struct timer again;
     uint64_t position;
     uint64_t skip_below; /* records before it were read in an earlier life */
+    uint64_t end;        /* of what had been published when nothing more was to be read */
     bool has_caught_up;
     bool is_stopped; /* by a record that may not be passed over */
 };
@@ -73,6 +74,8 @@ static int read_some(struct tail *t, unsigned max)
     int err = open_reader(t);
     if (err < 0)
         return err;
+    const struct watermark *w = t->config.watermark;
+    uint64_t end = atomic_load_explicit(&w->durable, memory_order_acquire);
     for (unsigned i = 0; i < max; i++) {
         struct journal_record record;
         int got = journal_next(t->reader, &record);
@@ -81,8 +84,10 @@ static int read_some(struct tail *t, unsigned max)
             return -ENOTSUP;
         }
         t->position = journal_reader_position(t->reader);
-        if (got == 0)
+        if (got == 0) {
+            t->end = end;
             return 0;
+        }
         if (got < 0 && got != -EBADMSG) {
             journal_reader_close(&t->reader);
             return got;
@@ -153,6 +158,11 @@ void tail_wake(struct tail *t)
 uint64_t tail_position(const struct tail *t)
 {
     return t->position;
+}
+
+bool tail_has_read(const struct tail *t, uint64_t position)
+{
+    return t->position >= position || t->end >= position;
 }
 
 bool tail_has_caught_up(const struct tail *t)

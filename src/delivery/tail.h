@@ -29,6 +29,9 @@ uint64_t tail_position(const struct tail *t) NONNULL(1);
 /* It has been at the end of what was published, since it began. */
 bool tail_has_caught_up(const struct tail *t) NONNULL(1);
 
+/* Everything before that position of the journal has been read. */
+bool tail_has_read(const struct tail *t, uint64_t position) NONNULL(1);
+
 /* Reads a journal from the position to its end, at once. 0 or -errno; *position: where it
  * ended. For delivery's own journal, at start. */
 int tail_read_all(const struct tail_config *c, uint64_t *position) MUST_USE NONNULL(1, 2);

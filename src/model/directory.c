@@ -295,6 +295,24 @@ void directory_patience(const struct directory *d, uint64_t account, span *expir
         *warn_after = warn > 0 ? warn : 0;
 }
 
+uint64_t directory_parent(const struct directory *d, uint64_t customer)
+{
+    const struct directory_state *s = directory_read_lock(d);
+    const struct customer_node *c = directory_state_customer(s, customer);
+    uint64_t parent = c ? c->value.parent : 0;
+    directory_read_unlock(d);
+    return parent;
+}
+
+uint64_t directory_customer_of(const struct directory *d, uint64_t account)
+{
+    const struct directory_state *s = directory_read_lock(d);
+    const struct account_node *n = directory_state_account(s, account);
+    uint64_t customer = n ? n->value.customer : 0;
+    directory_read_unlock(d);
+    return customer;
+}
+
 bool directory_has_credential(const struct directory *d, uint64_t credential)
 {
     const struct directory_state *s = directory_read_lock(d);

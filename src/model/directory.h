@@ -171,6 +171,11 @@ void directory_patience(const struct directory *d, uint64_t account, span *expir
 uint64_t directory_unlocked(const struct directory *d, uint64_t account, uint64_t customer)
     NONNULL(1);
 
+/* The customer that it is a customer of; 0: none, or no such customer. */
+uint64_t directory_parent(const struct directory *d, uint64_t customer) NONNULL(1);
+/* The account's customer; 0: no such account. */
+uint64_t directory_customer_of(const struct directory *d, uint64_t account) NONNULL(1);
+
 /* Is the credential still there (sessions check after a change)? */
 bool directory_has_credential(const struct directory *d, uint64_t credential) NONNULL(1);
 

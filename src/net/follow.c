@@ -2,7 +2,6 @@
 
 #include "base/id.h"
 #include "base/log.h"
-#include "journal/reader.h"
 #include "journal/snapshot.h"
 
 #include <errno.h>
@@ -102,12 +101,15 @@ static void on_timer(void *ctx)
 /* False: a record that this version does not know and must not pass. */
 static bool apply(struct follow *f, const struct journal_record *r)
 {
+    const struct follow_config *c = &f->config;
     if (r->header.type != RECORD_DIRECTORY) {
         bool may_pass =
             r->header.type == RECORD_COMMAND || (r->header.flags & RECORD_SKIPPABLE);
         if (!may_pass)
             log_error("record-unknown", LOG_C("journal", f->config.journal),
                       LOG_I("position", r->position), LOG_I("type", r->header.type));
+        else if (c->on_record && r->position >= c->from)
+            c->on_record(c->ctx, r);
         return may_pass;
     }
     int applied = directory_apply(f->config.directory, r->fields);
@@ -115,6 +117,8 @@ static bool apply(struct follow *f, const struct journal_record *r)
         log_error("directory-change-unusable", LOG_I("position", r->position),
                   LOG_I("version", directory_version(f->config.directory)),
                   LOG_E("error", applied));
+    if (c->on_record && r->position >= c->from)
+        c->on_record(c->ctx, r);
     return true;
 }
 
@@ -130,7 +134,7 @@ static int open_reader(struct follow *f)
         log_warning("journal-shorter-than-snapshot", LOG_C("journal", f->config.journal),
                     LOG_I("position", f->position), LOG_I("end", durable),
                     LOG_C("effect", "read from the oldest record"));
-        f->position = 0;
+        f->position = f->config.from = 0;
     }
     int err = journal_reader_open(&f->reader, f->config.env, f->config.journal,
                                   f->config.watermark, f->position);
@@ -215,6 +219,8 @@ struct follow *follow_new(const struct follow_config *c)
     f->task.fn = on_task;
     timer_init(&f->timer, c->loop, on_timer, f);
     load_snapshot(f);
+    if (c->on_record && c->from < f->position)
+        f->position = c->from;
     while (read_some(f, FOLLOW_SLICE))
         continue;
     schedule_save(f);

@@ -9,7 +9,7 @@
 #define NET_FOLLOW_H
 
 #include "base/env.h"
-#include "journal/watermark.h"
+#include "journal/reader.h"
 #include "model/directory.h"
 #include "net/jobs.h"
 
@@ -28,6 +28,10 @@ struct follow_config {
     int wake;             /* eventfd: control's journal has grown; -1: follow_wake is called */
     const char *journal;  /* "journal/control" */
     const char *snapshot; /* its own, "snapshot/ROLE/directory" */
+    /* Given every record from `from` on, after the directory has it; may be NULL. */
+    void (*on_record)(void *ctx, const struct journal_record *r);
+    void *ctx;
+    uint64_t from;
 };
 
 struct follow;

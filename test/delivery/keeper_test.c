@@ -79,11 +79,11 @@ static unsigned after_a_crash(struct stage *s)
     struct queue q;
     struct destination d;
     struct replay r;
-    uint64_t seed[2] = {1, 1}, smtpd, own, end;
+    uint64_t seed[2] = {1, 1}, at[SNAPSHOT_JOURNALS], end;
     queue_init(&q, seed);
     destination_init(&q, &d);
     replay_init(&r, &q, &d);
-    assert_int_equal(keeper_load(o->env, &q, &d, &smtpd, &own), 0);
+    assert_int_equal(keeper_load(o->env, &q, &d, at), 0);
     struct tail_config c = {
         .env = o->env,
         .loop = o->loop,
@@ -91,14 +91,14 @@ static unsigned after_a_crash(struct stage *s)
         .watermark = &o->pages.watermark[ROLE_DELIVERY],
         .wake = -1,
         .replay = &r,
-        .position = own,
+        .position = at[ID_DELIVERY],
     };
-    assert_true(own <= atomic_load(&c.watermark->durable));
+    assert_true(at[ID_DELIVERY] <= atomic_load(&c.watermark->durable));
     int err = tail_read_all(&c, &end);
     assert_true(err == 0 || err == -EAGAIN); /* -EAGAIN: nothing was ever written there */
     c.journal = "journal/smtpd";
     c.watermark = &o->pages.watermark[ROLE_SMTPD];
-    c.position = smtpd;
+    c.position = at[ID_SMTPD];
     assert_int_equal(tail_read_all(&c, &end), 0);
     replay_caught_up(&r, env_now(o->env));
     unsigned alive = 0;

@@ -138,12 +138,12 @@ struct after {
 static void after_init(struct stage *s, struct after *a)
 {
     struct office *o = s->office;
-    uint64_t seed[2] = {1, 1}, smtpd, own, end;
+    uint64_t seed[2] = {1, 1}, at[SNAPSHOT_JOURNALS], end;
     queue_init(&a->q, seed);
     destination_init(&a->q, &a->d);
     replay_init(&a->r, &a->q, &a->d);
-    assert_int_equal(keeper_load(o->env, &a->q, &a->d, &smtpd, &own), 0);
-    replay_set_snapshot(&a->r, smtpd);
+    assert_int_equal(keeper_load(o->env, &a->q, &a->d, at), 0);
+    replay_set_snapshot(&a->r, at[ID_SMTPD]);
     struct tail_config c = {
         .env = o->env,
         .loop = o->loop,
@@ -151,12 +151,12 @@ static void after_init(struct stage *s, struct after *a)
         .watermark = &o->pages.watermark[ROLE_DELIVERY],
         .wake = -1,
         .replay = &a->r,
-        .position = own,
+        .position = at[ID_DELIVERY],
     };
     assert_int_equal(tail_read_all(&c, &end), 0);
     c.journal = "journal/smtpd";
     c.watermark = &o->pages.watermark[ROLE_SMTPD];
-    c.position = smtpd;
+    c.position = at[ID_SMTPD];
     assert_int_equal(tail_read_all(&c, &end), 0);
     replay_caught_up(&a->r, env_now(o->env));
 }

@@ -505,6 +505,8 @@ static void test_records_that_make_no_sense(void **state)
     record.fields = buf_slice(&b);
     assert_int_equal(replay_record(&run.r, &record, start), -EBADMSG);
     record.header.type = RECORD_LOCK;
+    assert_int_equal(replay_record(&run.r, &record, start), -EBADMSG); /* of nobody */
+    record.header.type = RECORD_SIGN_IN;
     assert_int_equal(replay_record(&run.r, &record, start), 0);
     record.header.type = (enum record_type)999;
     assert_int_equal(replay_record(&run.r, &record, start), -ENOTSUP);
