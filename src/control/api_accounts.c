@@ -293,22 +293,66 @@ void api_account_lock(struct api_request *r)
         api_rollback(r);
 }
 
+/* Passwords and tokens, which others may have; how many. */
+static int revoke_secrets(struct api_request *r, uint64_t account, json_int_t *revoked)
+{
+    struct store *s = r->api->config.store;
+    struct store_credential *list;
+    uint64_t after = 0;
+    int count, rc = 0;
+    do {
+        count = store_credential_list(s, account, after, API_PAGE, &r->arena, &list);
+        for (int i = 0; i < count && rc == 0; i++) {
+            after = list[i].d.id;
+            if (list[i].d.kind != CREDENTIAL_SECRET)
+                continue;
+            rc = store_credential_remove(s, after);
+            ++*revoked;
+        }
+    } while (count == API_PAGE && rc == 0);
+    return count < 0 ? count : rc;
+}
+
+/* The lock, the credentials and what is to become of the queue: one transaction. */
+static int unlock(struct api_request *r, struct store_account *a, bool revokes,
+                  struct queue_command *order, json_int_t *revoked)
+{
+    struct store *s = r->api->config.store;
+    int rc = store_account_unlock(s, &a->d);
+    if (rc == 0)
+        rc = store_account_put(s, &a->d, r->now);
+    if (rc == 0 && revokes)
+        rc = revoke_secrets(r, a->d.id, revoked);
+    order->account = a->d.id;
+    order->version = a->d.unlocked;
+    if (rc == 0 && order->verb)
+        rc = api_order_put(r, order);
+    return rc == 0 ? store_account_get(s, a->d.id, &r->arena, a) : rc;
+}
+
 void api_account_unlock(struct api_request *r)
 {
     struct store_account a;
-    if (!api_begin(r))
+    struct queue_command order = {0};
+    json_int_t revoked = 0;
+    bool revokes = false;
+    if (!api_take_unlock(r, &order.verb, &revokes) || !api_begin(r))
         return;
     if (!api_take_account(r, &a)) {
         api_rollback(r);
         return;
     }
-    int rc = store_account_unlock(r->api->config.store, &a.d);
-    if (rc == 0) {
-        put(r, &a.d, 200);
+    int rc = unlock(r, &a, revokes, &order, &revoked);
+    if (rc < 0) {
+        api_fail(r, rc);
+        api_rollback(r);
         return;
     }
-    api_fail(r, rc);
-    api_rollback(r);
+    api_commit(r, 200, to_json(r, &a));
+    if (r->status != 200)
+        return;
+    json_object_set_new(r->answer, "revoked", json_integer(revoked));
+    api_add_queue(r, r->answer, &order);
 }
 
 void api_account_remove(struct api_request *r)

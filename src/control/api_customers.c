@@ -155,22 +155,39 @@ void api_customer_lock(struct api_request *r)
         api_rollback(r);
 }
 
+/* The lock, and what is to become of the queue: one transaction. */
+static int unlock(struct api_request *r, struct store_customer *c, struct queue_command *order)
+{
+    struct store *s = r->api->config.store;
+    int rc = store_customer_unlock(s, &c->d);
+    if (rc == 0)
+        rc = store_customer_put(s, &c->d, r->now);
+    order->customer = c->d.id;
+    order->version = c->d.unlocked;
+    if (rc == 0 && order->verb)
+        rc = api_order_put(r, order);
+    return rc == 0 ? store_customer_get(s, c->d.id, &r->arena, c) : rc;
+}
+
 void api_customer_unlock(struct api_request *r)
 {
     struct store_customer c;
-    if (!api_begin(r))
+    struct queue_command order = {0};
+    if (!api_take_unlock(r, &order.verb, NULL) || !api_begin(r))
         return;
     if (!api_take_customer(r, &c)) {
         api_rollback(r);
         return;
     }
-    int rc = store_customer_unlock(r->api->config.store, &c.d);
-    if (rc == 0) {
-        put(r, &c.d, 200);
+    int rc = unlock(r, &c, &order);
+    if (rc < 0) {
+        api_fail(r, rc);
+        api_rollback(r);
         return;
     }
-    api_fail(r, rc);
-    api_rollback(r);
+    api_commit(r, 200, to_json(r, &c));
+    if (r->status == 200)
+        api_add_queue(r, r->answer, &order);
 }
 
 void api_customer_remove(struct api_request *r)

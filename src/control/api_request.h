@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "control/api.h"
+#include "model/queue_command.h"
 
 #include <jansson.h>
 #include <microhttpd.h>
@@ -151,6 +152,8 @@ api_handler api_customer_rules, api_customer_rule_add, api_customer_rule_remove,
     api_customer_preset;
 api_handler api_locks_list, api_lock_show;
 api_handler api_queue_list, api_queue_show, api_status, api_config_show;
+api_handler api_queue_hold, api_queue_release, api_queue_retry, api_queue_remove,
+    api_command_show, api_why;
 api_handler api_tokens_list, api_tokens_add, api_token_remove, api_openapi, api_metrics;
 api_handler api_message_send;
 api_handler api_trace, api_messages_list, api_usage, api_errors, api_erase;
@@ -159,6 +162,22 @@ api_handler api_trace, api_messages_list, api_usage, api_errors, api_erase;
  * the question. */
 json_t *api_ask(struct api_request *r, const char *role, json_t *question, span timeout,
                 int *rc) NONNULL(1, 2, 5);
+/* The delivery role's answer, or NULL: {"ok": false, "error": …} was answered as `status`.
+ * Takes over the question. */
+json_t *api_ask_delivery(struct api_request *r, json_t *question, unsigned status,
+                         const char *code, const char *hint) NONNULL(1, 2, 4);
+
+/* Puts a command about the queue into the transaction: by the one who asks, with a token. */
+int api_order_put(struct api_request *r, struct queue_command *c) MUST_USE NONNULL(1, 2);
+/* How far it is, after a moment for it to be done. */
+json_t *api_order_progress(struct api_request *r, uint64_t token) NONNULL(1);
+/* What an unlocking is to do with the queue: the verb, 0: nothing. False, with an answer, when
+ * "queue" is neither. revokes: NULL when there are no credentials to revoke. */
+bool api_take_unlock(struct api_request *r, enum queue_verb *verb, bool *revokes) MUST_USE
+    NONNULL(1, 2);
+/* The answer of an unlocking gets what became of the queue. Takes over nothing. */
+void api_add_queue(struct api_request *r, json_t *answer, const struct queue_command *c)
+    NONNULL(1, 2, 3);
 /* The account of that login, or of that id. False, with an answer, when there is none. */
 bool api_find_account(struct api_request *r, slice login, uint64_t *id) MUST_USE NONNULL(1, 3);
 bool api_find_customer(struct api_request *r, slice name, uint64_t *id) MUST_USE NONNULL(1, 3);

@@ -7,6 +7,8 @@
 
 #define PEOPLE "language time_zone contact"
 #define LOCK "reason for"
+#define ORDER "ids account customer domain older_than all"
+#define UNLOCK "queue revoke_credentials"
 #define CUSTOMER "parent " PEOPLE
 #define ACCOUNT \
     "senders sender_list max_recipients max_size expire_after warn_after profile " PEOPLE
@@ -27,7 +29,8 @@ static const struct api_description {
     {"PATCH", "/v1/customers/*", API_ADMIN, "Change a customer", NULL, "name " CUSTOMER},
     {"DELETE", "/v1/customers/*", API_ADMIN, "Remove a customer without accounts"},
     {"POST", "/v1/customers/*/lock", API_ADMIN, "Lock all accounts of a customer", NULL, LOCK},
-    {"POST", "/v1/customers/*/unlock", API_ADMIN, "Lift a customer's lock"},
+    {"POST", "/v1/customers/*/unlock", API_ADMIN,
+     "Lift a customer's lock; release or purge the queue that it froze", NULL, "queue"},
     {"GET", "/v1/accounts", API_READ, "List the accounts", "customer limit after"},
     {"POST", "/v1/accounts", API_ADMIN, "Add an account", NULL, "!login !customer " ACCOUNT},
     {"GET", "/v1/accounts/*", API_READ, "Show an account"},
@@ -39,7 +42,8 @@ static const struct api_description {
     {"POST", "/v1/accounts/*/plan", API_ADMIN,
      "Change an account's plan: moments as 2026-12-01 or 2026-12-01T08:00 of its time zone",
      NULL, "start end once credit credit_until reset"},
-    {"POST", "/v1/accounts/*/unlock", API_ADMIN, "Lift an account's lock"},
+    {"POST", "/v1/accounts/*/unlock", API_ADMIN,
+     "Lift an account's lock; release or purge the queue that it froze", NULL, UNLOCK},
     {"GET", "/v1/accounts/*/credentials", API_READ, "List an account's credentials",
      "limit after"},
     {"POST", "/v1/accounts/*/credentials", API_ADMIN,
@@ -61,8 +65,16 @@ static const struct api_description {
      "account customer state limit after"},
     {"GET", "/v1/locks/*", API_READ, "Show a lock with its evidence"},
     {"GET", "/v1/queue", API_READ, "List the messages in the queue",
-     "account state limit after"},
+     "account customer domain older_than state limit after"},
     {"GET", "/v1/queue/*", API_READ, "Show a message in the queue"},
+    {"POST", "/v1/queue/hold", API_ADMIN,
+     "Hold mail: messages, or all of an account, customer or domain with what comes", NULL,
+     ORDER},
+    {"POST", "/v1/queue/release", API_ADMIN, "Send what was held", NULL, ORDER},
+    {"POST", "/v1/queue/retry", API_ADMIN, "Try now what waits for its next attempt", NULL,
+     ORDER},
+    {"POST", "/v1/queue/remove", API_ADMIN, "Take mail out of the queue for good", NULL, ORDER},
+    {"GET", "/v1/commands/*", API_READ, "How far a command about the queue is"},
     {"GET", "/v1/messages", API_ACCOUNT, "List accepted messages, newest first",
      "account since limit after"},
     {"POST", "/v1/messages", API_ACCOUNT,

@@ -16,7 +16,7 @@ static int publish_row(void *ctx, const struct store_outbox_row *row)
     struct publish *p = ctx;
     struct journal_entry e = {
         .header = {.version = RECORD_VERSION,
-                   .type = RECORD_DIRECTORY,
+                   .type = row->is_command ? RECORD_COMMAND : RECORD_DIRECTORY,
                    .at = env_now(p->env),
                    .customer = row->customer,
                    .account = row->account,
@@ -320,5 +320,6 @@ int publish_start(struct publish *p)
     if (history == PUBLISH_UP_TO_DATE)
         return store_publish(p->store);
     log_warning("directory-restated", LOG_C("why", why[history]), LOG_I("newest", newest));
-    return publish_restate(p, newest);
+    rc = publish_restate(p, newest);
+    return rc == 0 ? store_publish(p->store) : rc;
 }

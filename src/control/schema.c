@@ -123,6 +123,15 @@ const char *const schema_steps[] = {
      * warnings): never. */
     "ALTER TABLE accounts ADD COLUMN expire_after INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE accounts ADD COLUMN warn_after INTEGER NOT NULL DEFAULT 0;",
+
+    /* 7: commands to the data plane that are committed here and perhaps not yet in the control
+     * journal. */
+    "CREATE TABLE commands ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  customer INTEGER NOT NULL,"
+    "  account INTEGER NOT NULL,"
+    "  fields BLOB NOT NULL" /* of the RECORD_COMMAND */
+    ") STRICT;",
 };
 
 const size_t schema_step_count = COUNT_OF(schema_steps);

@@ -164,24 +164,33 @@ static int publish_outbox(struct store *s)
     return rc;
 }
 
-int store_publish(struct store *s)
+/* What a failure or a crash has left, changes before commands. */
+static int publish_waiting(struct store *s)
 {
-    uint64_t first = 0;
-    store_lock(s);
+    uint64_t first = 0, commands = 0;
     int rc = store_outbox_first(s, &first);
+    if (rc == 0)
+        rc = sql_number(s->db, "SELECT count(*) FROM commands", NULL, 0, &commands);
     if (rc == 0 && first != 0)
         rc = publish_outbox(s);
+    if (rc == 0 && commands != 0)
+        rc = store_commands_publish(s);
+    return rc;
+}
+
+int store_publish(struct store *s)
+{
+    store_lock(s);
+    int rc = publish_waiting(s);
     store_unlock(s);
     return rc;
 }
 
 int store_begin(struct store *s)
 {
-    uint64_t first = 0;
     store_lock(s);
-    int rc = store_outbox_first(s, &first);
-    if (rc == 0 && first != 0)
-        rc = publish_outbox(s);
+    int rc = publish_waiting(s);
+    s->has_commands = false;
     if (rc == 0)
         rc = sql_script(s->db, "BEGIN IMMEDIATE");
     if (rc < 0)
@@ -217,6 +226,8 @@ int store_commit(struct store *s, int *published)
     s->committed_version = s->version;
     s->by = (slice){0};
     *published = has_changed ? publish_outbox(s) : 0;
+    if (*published == 0 && s->has_commands)
+        *published = store_commands_publish(s);
     store_unlock(s);
     return 0;
 }
@@ -261,10 +272,11 @@ int store_restated(struct store *s, uint64_t version)
 
 int store_count(struct store *s, struct store_counts *out)
 {
-    static const char query[] = "SELECT (SELECT count(*) FROM customers),"
-                                "       (SELECT count(*) FROM accounts),"
-                                "       (SELECT count(*) FROM credentials),"
-                                "       (SELECT count(*) FROM outbox)";
+    static const char query[] =
+        "SELECT (SELECT count(*) FROM customers),"
+        "       (SELECT count(*) FROM accounts),"
+        "       (SELECT count(*) FROM credentials),"
+        "       (SELECT count(*) FROM outbox) + (SELECT count(*) FROM commands)";
     sqlite3_stmt *row;
     int rc = sql_begin(s->db, &row, query, NULL, 0);
     if (rc < 0)

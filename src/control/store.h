@@ -5,7 +5,8 @@
  * together, then hands the outbox to the publisher in the order of versions and empties it.
  * While something in the outbox could not be published, no further change begins. Published
  * twice is harmless; not published at all cannot happen, since what a crash left in the outbox
- * goes first at the next start (store_publish).
+ * goes first at the next start (store_publish). Commands to the data plane go the same way,
+ * behind the changes of their transaction.
  *
  * One connection, one mutex: thread-safe as long as all else is called between begin and end.
  * Results are copied into the caller's arena. Errors are -errno, among them -ENOENT (no such
@@ -60,6 +61,7 @@ struct store_outbox_row {
     uint64_t account;
     uint64_t credential;
     slice fields;
+    bool is_command; /* a RECORD_COMMAND; else a RECORD_DIRECTORY */
 };
 
 struct store_counts {
@@ -97,6 +99,9 @@ uint64_t store_version(const struct store *s) NONNULL(1);
 /* A restatement up to this version was published: it is the directory's from now on, and the
  * outbox, which the restatement contained, is dropped. Outside of a transaction. */
 int store_restated(struct store *s, uint64_t version) MUST_USE NONNULL(1);
+/* A command, with the transaction. */
+int store_command_put(struct store *s, uint64_t customer, uint64_t account,
+                      slice fields) MUST_USE NONNULL(1);
 /* The lowest version in the outbox, 0 when it is empty. */
 int store_outbox_first(struct store *s, uint64_t *version) MUST_USE NONNULL(1, 2);
 int store_count(struct store *s, struct store_counts *out) MUST_USE NONNULL(1, 2);

@@ -14,6 +14,7 @@ struct store {
     pthread_mutex_t mutex;
     uint64_t version; /* in a transaction: with its changes so far */
     uint64_t committed_version;
+    bool has_commands; /* the transaction has */
     slice by;          /* who makes the changes of the transaction */
     struct buf fields; /* of the change that is being put into the outbox */
     store_publish_fn *publish;
@@ -25,6 +26,9 @@ uint64_t store_next_version(struct store *s) NONNULL(1);
 /* Puts s->fields into the outbox under that version. */
 int store_outbox_put(struct store *s, uint64_t customer, uint64_t account,
                      uint64_t credential) MUST_USE NONNULL(1);
+
+/* Publishes the commands that wait. 0 or -errno. */
+int store_commands_publish(struct store *s) MUST_USE NONNULL(1);
 
 enum store_rules { STORE_CUSTOMER_RULES, STORE_ACCOUNT_RULES };
 /* The owner's rules, in the arena. -EBADMSG: one cannot be read. */

@@ -137,13 +137,42 @@ static void put_reply(struct buf *out, const struct ledger_attempt *a)
     story_put(out, a->reply);
 }
 
+/* "removed by uid=0 …" (delivery's words), for people. */
+static void put_removal(struct buf *out, slice text)
+{
+    static const struct {
+        const char *from;
+        const char *to;
+    } names[] = {
+        {"removed by uid=0", "removed by root"},
+        {"removed by uid=", "removed by user "},
+        {"removed by token=", "removed with the API token "},
+    };
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        slice from = slice_of(names[i].from);
+        if (!slice_starts(text, from))
+            continue;
+        bool is_whole = text.len == from.len || text.ptr[from.len] == ' ';
+        if (i == 0 && !is_whole)
+            continue;
+        buf_append(out, slice_of(names[i].to));
+        text = slice_from(text, from.len);
+        break;
+    }
+    story_put(out, text);
+}
+
 static void put_try(struct buf *out, const struct ledger_attempt *a)
 {
     story_text(out, "    ");
     story_time(out, a->at);
     story_text(out, "  ");
-    put_remote(out, a);
-    put_reply(out, a);
+    if (a->outcome == OUTCOME_REMOVED) {
+        put_removal(out, a->reply);
+    } else {
+        put_remote(out, a);
+        put_reply(out, a);
+    }
     buf_byte(out, '\n');
 }
 

@@ -516,6 +516,7 @@ static void begin(struct delivery *d)
     d->admin.tail = d->tail;
     d->admin.keeper = d->keeper;
     d->admin.follow = d->follow;
+    d->admin.orders = d->orders;
     int query = role_fd(role, "query");
     if (query >= 0)
         d->query = query_server_new(c->loop, query, admin_answer, &d->admin);

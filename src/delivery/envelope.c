@@ -1,6 +1,7 @@
 #include "delivery/envelope.h"
 
 #include "base/arena.h"
+#include "codec/path.h"
 
 #include <stdlib.h>
 
@@ -27,6 +28,12 @@ slice envelope_address(struct envelope *e, const struct recipient *r)
         if (f.tag == TAG_RECIPIENT && e->index++ == r->index)
             return f.value;
     return (slice){0};
+}
+
+bool envelope_is_at(struct arena *a, slice address, slice domain)
+{
+    ptrdiff_t at = slice_rfind(address, '@');
+    return at >= 0 && slice_eq(path_domain(a, slice_from(address, (size_t)at + 1)), domain);
 }
 
 static int by_index(const void *a, const void *b)

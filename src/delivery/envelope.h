@@ -20,6 +20,9 @@ void envelope_fini(struct envelope *e) NONNULL(1);
 /* Empty when it cannot be read. Of those that failed from what was kept of them. Borrowed. */
 slice envelope_address(struct envelope *e, const struct recipient *r) NONNULL(1, 2);
 
+/* Is the address at the domain, given as path_domain gives it? */
+bool envelope_is_at(struct arena *a, slice address, slice domain) NONNULL(1);
+
 /* A recipient of a message, and the parcel that it is in. */
 struct envelope_entry {
     struct parcel *parcel;

@@ -183,11 +183,12 @@ void gate_end(struct queue *q, struct gate *g, unsigned stop, stamp at)
 
 /* ---- locks ---- */
 
-void gate_lock(struct queue *q, struct gate *g, uint64_t lock, uint64_t version)
+void gate_lock(struct queue *q, struct gate *g, uint64_t lock, stamp until, uint64_t version)
 {
     if (version < g->thawed || lock < g->lock)
         return;
     g->lock = lock;
+    g->lock_until = until;
     g->version = version;
     g->ending &= (uint8_t)~GATE_LOCK;
     gate_stop(q, g, GATE_LOCK);

@@ -28,6 +28,7 @@ struct gate {
     bool is_closed;      /* by its own stops or, an account, its customers' */
     uint64_t customer;   /* of an account */
     uint64_t lock;       /* by rule: its id */
+    stamp lock_until;    /* when it ends by itself */
     uint64_t version;    /* of the directory under which that was made */
     uint64_t op_version; /* of the directory with the operator's lock */
     stamp op_until;      /* of the operator's lock */
@@ -64,7 +65,8 @@ void gate_lift(struct queue *q, struct gate *g, unsigned stops) NONNULL(1, 2);
 void gate_end(struct queue *q, struct gate *g, unsigned stop, stamp at) NONNULL(1, 2);
 
 /* A lock by rule begins, and ends: by its time, or by somebody. */
-void gate_lock(struct queue *q, struct gate *g, uint64_t lock, uint64_t version) NONNULL(1, 2);
+void gate_lock(struct queue *q, struct gate *g, uint64_t lock, stamp until, uint64_t version)
+    NONNULL(1, 2);
 void gate_unlock(struct queue *q, struct gate *g, uint64_t lock, stamp until, stamp at)
     NONNULL(1, 2);
 /* The directory says at version that an operator has locked it until then, or that nobody has.

@@ -7,16 +7,16 @@
 #include <stdlib.h>
 
 /* All numbers are little-endian, unaligned. First the gates and domains: how many gates (u32),
- * each id, customer, lock, version, op_version, op_until, ended_at, thawed (u64 each), whether
- * it is a customer's, stops, ending (u8 each); how many domains (u32), each its length (u32)
- * and bytes. Then the parcels. A parcel: id, position, customer, account, accepted, body_len
- * (u64 each), fields_len, flags, count, length of reporting (u32 each), reporting, then its
- * recipients: next (u64), index (u32), attempts (u16), state, why it is held, what there is (u8
- * each: 1 a trouble, 2 warned, from 16 on what is to be reported), and the trouble: at (u64),
- * code, class, subject, detail, length of remote, length of reply (u16 each), stage (u8),
- * length of facts (u32), and their bytes. */
+ * each id, customer, lock, lock_until, version, op_version, op_until, ended_at, thawed (u64
+ * each), whether it is a customer's, stops, ending (u8 each); how many domains (u32), each its
+ * length (u32) and bytes. Then the parcels. A parcel: id, position, customer, account,
+ * accepted, body_len (u64 each), fields_len, flags, count, length of reporting (u32 each),
+ * reporting, then its recipients: next (u64), index (u32), attempts (u16), state, why it is
+ * held, what there is (u8 each: 1 a trouble, 2 warned, from 16 on what is to be reported), and
+ * the trouble: at (u64), code, class, subject, detail, length of remote, length of reply (u16
+ * each), stage (u8), length of facts (u32), and their bytes. */
 enum { HAS_TROUBLE = 1, HAS_WARNED = 2, REPORT_SHIFT = 4 };
-enum { GATE_BYTES = 67, PARCEL_BYTES = 64, RECIPIENT_BYTES = 17, TROUBLE_BYTES = 25 };
+enum { GATE_BYTES = 75, PARCEL_BYTES = 64, RECIPIENT_BYTES = 17, TROUBLE_BYTES = 25 };
 
 static void put(struct buf *out, uint64_t value, unsigned bytes)
 {
@@ -79,14 +79,17 @@ static uint32_t put_gates(const struct queue *q, bool is_customer, struct buf *o
     while ((g = gate_next(q, is_customer, &at))) {
         if (!has_state(g) || buf_reserve(out, GATE_BYTES) < 0)
             continue;
-        const uint64_t numbers[] = {g->id,
-                                    g->customer,
-                                    g->lock,
-                                    g->version,
-                                    g->op_version,
-                                    (uint64_t)g->op_until,
-                                    (uint64_t)g->ended_at,
-                                    g->thawed};
+        const uint64_t numbers[] = {
+            g->id,
+            g->customer,
+            g->lock,
+            (uint64_t)g->lock_until,
+            g->version,
+            g->op_version,
+            (uint64_t)g->op_until,
+            (uint64_t)g->ended_at,
+            g->thawed,
+        };
         for (size_t i = 0; i < COUNT_OF(numbers); i++)
             put(out, numbers[i], 8);
         put(out, g->is_customer, 1);
@@ -290,6 +293,7 @@ static void take_gate(struct loading *l, struct queue *q)
 {
     struct gate read = {.id = take(l, 8), .customer = take(l, 8)};
     read.lock = take(l, 8);
+    read.lock_until = (stamp)take(l, 8);
     read.version = take(l, 8);
     read.op_version = take(l, 8);
     read.op_until = (stamp)take(l, 8);
@@ -302,6 +306,7 @@ static void take_gate(struct loading *l, struct queue *q)
     struct gate *g = read.is_customer ? gate_of_customer(q, read.id)
                                       : gate_of_account(q, read.id, read.customer);
     g->lock = read.lock;
+    g->lock_until = read.lock_until;
     g->version = read.version;
     g->op_version = read.op_version;
     g->op_until = read.op_until;

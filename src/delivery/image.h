@@ -10,7 +10,7 @@
 
 #include "delivery/queue.h"
 
-enum { IMAGE_VERSION = 2 };
+enum { IMAGE_VERSION = 3 };
 
 /* The lowest position of a record that is still needed; UINT64_MAX when none is. */
 struct image_needs {

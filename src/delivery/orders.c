@@ -2,7 +2,6 @@
 
 #include "base/arena.h"
 #include "base/log.h"
-#include "codec/path.h"
 #include "delivery/envelope.h"
 #include "delivery/gate.h"
 #include "model/directory.h"
@@ -33,6 +32,7 @@ struct order {
     /* where it is: */
     bool has_begun;
     bool is_walked;
+    bool has_opened;      /* a hold of the whole account or customer was lifted */
     size_t first_buckets; /* when it began: more come by doubling */
     size_t at_bucket;
     size_t at_id;
@@ -259,7 +259,7 @@ static void add_removed(struct hand *h, const struct recipient *r)
     struct settled s = {
         .index = r->index,
         .kind = OUTCOME_REMOVED,
-        .attempt = r->attempts,
+        .attempt = r->attempts + 1u, /* an event of its own */
         .stage = STAGE_LOCAL,
         .reply = {.text = slice_of(text)},
     };
@@ -306,7 +306,7 @@ static bool change_one(struct hand *h, struct parcel *p, struct recipient *r)
             return is_living; /* its gate is closed */
         return queue_hold(q, p, r, queue_command_is_standing(c) ? HELD_DOMAIN : HELD_BY_ORDER);
     case QUEUE_RELEASE:
-        return queue_release(q, p, r, HELD_ANY, h->now);
+        return queue_release(q, p, r, HELD_ANY, h->now) || (h->order->has_opened && is_living);
     case QUEUE_THAW:
         return queue_release(q, p, r, HELD_BY_LOCK, h->now) || is_living;
     case QUEUE_RETRY:
@@ -316,13 +316,6 @@ static bool change_one(struct hand *h, struct parcel *p, struct recipient *r)
         return remove_one(h, p, r);
     }
     return false;
-}
-
-/* Slices of addresses live in the envelope's letter. */
-static bool is_at_domain(struct arena *a, slice address, slice domain)
-{
-    ptrdiff_t at = slice_rfind(address, '@');
-    return at >= 0 && slice_eq(path_domain(a, slice_from(address, (size_t)at + 1)), domain);
 }
 
 static void change_message(struct hand *h, struct parcel *first)
@@ -342,7 +335,7 @@ static void change_message(struct hand *h, struct parcel *first)
     }
     for (size_t i = 0; i < count; i++) {
         struct recipient *r = entries[i].recipient;
-        if (domain.len > 0 && !is_at_domain(&arena, envelope_address(&e, r), domain))
+        if (domain.len > 0 && !envelope_is_at(&arena, envelope_address(&e, r), domain))
             continue;
         changed += change_one(h, entries[i].parcel, r);
     }
@@ -426,8 +419,9 @@ static struct gate *make_gate(const struct orders *o, const struct queue_command
 }
 
 /* What holds for mail to come, too. */
-static void begin_standing(struct orders *o, const struct queue_command *c)
+static void begin_standing(struct orders *o, struct order *x)
 {
+    const struct queue_command *c = &x->command;
     struct queue *q = queue_of(o);
     if (!queue_command_is_standing(c))
         return;
@@ -441,9 +435,11 @@ static void begin_standing(struct orders *o, const struct queue_command *c)
     struct gate *g = own_gate(o, c);
     if (c->verb == QUEUE_HOLD)
         gate_stop(q, make_gate(o, c), GATE_HOLD);
-    else if (c->verb == QUEUE_RELEASE && g)
+    if (c->verb == QUEUE_RELEASE && g) {
+        x->has_opened = g->stops & GATE_HOLD;
         gate_lift(q, g, GATE_HOLD);
-    else if (c->verb == QUEUE_THAW)
+    }
+    if (c->verb == QUEUE_THAW)
         gate_thaw(q, make_gate(o, c), c->version);
 }
 
@@ -453,7 +449,7 @@ static void begin(struct orders *o, struct order *x)
     x->first_buckets = queue_of(o)->bucket_count;
     x->progress.state = ORDER_RUNNING;
     if (!x->is_keep) {
-        begin_standing(o, &x->command);
+        begin_standing(o, x);
         return;
     }
     const struct gate *g = own_gate(o, &x->command);

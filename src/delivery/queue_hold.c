@@ -40,6 +40,7 @@ bool queue_hurry(struct queue *q, struct parcel *p, struct recipient *r)
     if (r->state != RECIPIENT_WAITING)
         return false;
     r->state = RECIPIENT_READY;
+    r->next = 0;
     flow_ready(p, 1);
     return true;
 }

@@ -239,7 +239,7 @@ static int apply_lock(struct replay *r, const struct journal_record *record)
     if (record_get_u64(record->fields, TAG_REMOVED))
         gate_unlock(r->queue, g, id, until, h->at);
     else
-        gate_lock(r->queue, g, id, version);
+        gate_lock(r->queue, g, id, until, version);
     gate_drop(r->queue, g);
     return 1;
 }

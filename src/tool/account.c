@@ -1,6 +1,7 @@
 /* utpost account … */
 #include "tool/body.h"
 #include "tool/client.h"
+#include "tool/queue_order.h"
 #include "tool/show.h"
 
 #include <stdio.h>
@@ -159,10 +160,22 @@ int account_lock(struct tool_call *c)
                      body_lock(c), show_state_only);
 }
 
+static void show_unlocked(struct tool_call *c, const json_t *answer)
+{
+    show_state_only(c, answer);
+    json_int_t revoked = json_integer_value(json_object_get(answer, "revoked"));
+    if (revoked > 0)
+        printf("  %lld of its passwords and tokens are revoked.\n", (long long)revoked);
+    queue_order_show_unlock(c, answer, "account");
+}
+
 int account_unlock(struct tool_call *c)
 {
+    json_t *body = body_unlock(c);
+    if (!body)
+        return TOOL_USAGE;
     return body_send(c, "POST", client_path(c, "/v1/accounts/", c->arguments[0], "/unlock"),
-                     json_object(), show_state_only);
+                     body, show_unlocked);
 }
 
 int account_list(struct tool_call *c)

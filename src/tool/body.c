@@ -74,6 +74,21 @@ json_t *body_lock(struct tool_call *c)
     return body;
 }
 
+json_t *body_unlock(struct tool_call *c)
+{
+    bool is_release = tool_option(c, "release"), is_purge = tool_option(c, "purge");
+    if (is_release && is_purge) {
+        tool_usage(c, "give --release or --purge, not both");
+        return NULL;
+    }
+    json_t *body = json_object();
+    if (is_release || is_purge)
+        json_object_set_new(body, "queue", json_string(is_release ? "release" : "purge"));
+    if (tool_option(c, "revoke-credentials"))
+        json_object_set_new(body, "revoke_credentials", json_true());
+    return body;
+}
+
 int body_send(struct tool_call *c, const char *method, const char *path, json_t *body,
               void (*show)(struct tool_call *c, const json_t *answer))
 {

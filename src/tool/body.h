@@ -20,6 +20,10 @@ void body_people(struct tool_call *c, json_t *body) NONNULL(1, 2);
 /* reason and for. */
 json_t *body_lock(struct tool_call *c) NONNULL(1);
 
+/* --release, --purge and --revoke-credentials of an unlocking; NULL, explained: both of the
+ * first. */
+json_t *body_unlock(struct tool_call *c) NONNULL(1);
+
 /* Sends it and shows the answer: as JSON with --json, else with `show`. Takes over the body. */
 int body_send(struct tool_call *c, const char *method, const char *path, json_t *body,
               void (*show)(struct tool_call *c, const json_t *answer)) MUST_USE

@@ -103,10 +103,37 @@ static const struct tool_option owner_options[] = {
     END,
 };
 
+#define QUEUE_WHICH                                                                    \
+    {"account", "LOGIN", "only this account's", false},                                \
+        {"customer", "CUSTOMER", "only this customer's, with its customers'", false},  \
+        {"domain", "DOMAIN", "only mail for this domain", false},                      \
+    {                                                                                  \
+        "older-than", "TIME", "only what was accepted longer ago: 30m, 24h, 5d", false \
+    }
+
 static const struct tool_option queue_options[] = {
-    {"account", "LOGIN", "only this account's", false},
-    {"state", "STATE", "only messages with a recipient that is queued, failed or expired",
-     false},
+    QUEUE_WHICH,
+    {"state", "STATE",
+     "only messages with a recipient that is queued, held, frozen, failed or expired", false},
+    END,
+};
+
+static const struct tool_option order_options[] = {
+    QUEUE_WHICH,
+    {"all", NULL, "everything that is in the queue", false},
+    END,
+};
+
+static const struct tool_option unlock_options[] = {
+    {"release", NULL, "send what the lock has frozen", false},
+    {"purge", NULL, "remove what the lock has frozen, without sending it", false},
+    {"revoke-credentials", NULL, "take all its passwords and tokens away", false},
+    END,
+};
+
+static const struct tool_option customer_unlock_options[] = {
+    {"release", NULL, "send what the lock has frozen", false},
+    {"purge", NULL, "remove what the lock has frozen, without sending it", false},
     END,
 };
 
@@ -171,8 +198,9 @@ const struct tool_command tool_commands[] = {
     {"customer lock", "NAME", 1, 1, lock_options, "lock all of a customer's accounts",
      "Its accounts, and those of its own customers, cannot send until it is unlocked.",
      "customer lock demo --reason \"unpaid since May\"\n", customer_lock},
-    {"customer unlock", "NAME", 1, 1, none, "lift a customer's lock", NULL,
-     "customer unlock demo\n", customer_unlock},
+    {"customer unlock", "NAME", 1, 1, customer_unlock_options, "lift a customer's lock",
+     "Mail that was queued when it was locked stays frozen without --release or --purge.",
+     "customer unlock demo --release\n", customer_unlock},
 
     {"account add", "LOGIN", 1, 1, account_options, "add an account",
      "An account is who sends: LOGIN is what its programs sign in with, an address or a plain"
@@ -208,8 +236,12 @@ const struct tool_command tool_commands[] = {
      "account plan shop --credit 10MB\n"
      "account plan shop --reset\n",
      account_plan},
-    {"account unlock", "LOGIN", 1, 1, none, "lift an account's lock", NULL,
-     "account unlock shop\n", account_unlock},
+    {"account unlock", "LOGIN", 1, 1, unlock_options, "lift an account's lock",
+     "Mail that was queued when it was locked stays frozen without --release or --purge; what "
+     "is accepted afterwards is sent.",
+     "account unlock shop --release\n"
+     "account unlock shop --purge --revoke-credentials\n",
+     account_unlock},
 
     {"credential add", "LOGIN", 1, 1, credential_options,
      "let a program, an address or a user sign in to an account",
@@ -274,6 +306,23 @@ const struct tool_command tool_commands[] = {
      queue_list},
     {"queue show", "ID", 1, 1, none, "show one message and all its recipients", NULL,
      "queue show 0abc1def2gh3j\n", queue_show},
+    {"queue hold", "[ID]...", 0, 1000, order_options, "do not send mail until it is released",
+     "By queue id, account, customer, domain and age; all that is given must fit. A whole "
+     "account, customer or domain is held with what comes, until it is released.",
+     "queue hold 0abc1def2gh3j\nqueue hold --domain example.net\n"
+     "queue hold --account shop --older-than 24h\n",
+     queue_hold},
+    {"queue release", "[ID]...", 0, 1000, order_options, "send what was held, or was frozen",
+     "Mail of an account that is locked stays where it is: see account unlock.",
+     "queue release 0abc1def2gh3j\nqueue release --domain example.net\n", queue_release},
+    {"queue retry", "[ID]...", 0, 1000, order_options,
+     "try now what waits for its next attempt",
+     "Mail that a rule's pace keeps back, and what is held, is left alone.",
+     "queue retry --domain example.net\nqueue retry --all\n", queue_retry},
+    {"queue remove", "[ID]...", 0, 1000, order_options, "take mail out of the queue for good",
+     "It is not sent and nobody is told; trace shows who removed it. What is being sent at "
+     "that moment is left alone.",
+     "queue remove 0abc1def2gh3j\nqueue remove --account shop --older-than 5d\n", queue_remove},
 
     {"token add", "SCOPE", 1, 1, token_options, "let a program use the API over the network",
      "SCOPE is admin (everything), read (looking at everything but tokens) or account:LOGIN "

@@ -1,6 +1,7 @@
 /* utpost customer … */
 #include "tool/body.h"
 #include "tool/client.h"
+#include "tool/queue_order.h"
 #include "tool/show.h"
 
 #include <stdio.h>
@@ -82,10 +83,19 @@ int customer_lock(struct tool_call *c)
                      body_lock(c), show_state_only);
 }
 
+static void show_unlocked(struct tool_call *c, const json_t *answer)
+{
+    show_state_only(c, answer);
+    queue_order_show_unlock(c, answer, "customer");
+}
+
 int customer_unlock(struct tool_call *c)
 {
+    json_t *body = body_unlock(c);
+    if (!body)
+        return TOOL_USAGE;
     return body_send(c, "POST", client_path(c, "/v1/customers/", c->arguments[0], "/unlock"),
-                     json_object(), show_state_only);
+                     body, show_unlocked);
 }
 
 int customer_list(struct tool_call *c)

@@ -15,7 +15,8 @@ static const char *state_of(const json_t *recipient)
 /* "2 queued, 1 failed"; a list that is not whole says so. */
 static const char *count_states(struct tool_call *c, const json_t *message)
 {
-    static const char *const states[] = {"sending", "queued", "failed", "expired"};
+    static const char *const states[] = {"sending", "queued", "held",
+                                         "frozen",  "failed", "expired"};
     const json_t *recipients = json_object_get(message, "recipients");
     size_t all = (size_t)json_integer_value(json_object_get(message, "recipient_count"));
     const char *text = "";
@@ -60,6 +61,52 @@ static const char *first_trouble(struct tool_call *c, const json_t *message)
     return "";
 }
 
+/* "account is locked by a rule" */
+static const char *stopped_by(struct tool_call *c, const json_t *message)
+{
+    const json_t *stopped = json_object_get(message, "stopped");
+    const char *by = show_text(&c->arena, stopped, "by");
+    const char *of = show_text(&c->arena, stopped, "of");
+    const char *until = show_text(&c->arena, stopped, "until");
+    if (!json_is_object(stopped))
+        return "";
+    if (strcmp(by, "hold") == 0)
+        return arena_printf(&c->arena, "all mail of its %s is held", of).ptr;
+    return arena_printf(&c->arena, "its %s is locked by %s%s%s", of,
+                        strcmp(by, "lock") == 0 ? "a rule" : "an operator",
+                        until[0] ? " until " : "", until)
+        .ptr;
+}
+
+/* When it goes on: "released at …" for what a pace keeps back. */
+static const char *next_of(struct tool_call *c, const json_t *recipient)
+{
+    const char *next = show_text(&c->arena, recipient, "next");
+    const char *not_before = show_text(&c->arena, recipient, "not_before");
+    return not_before[0] ? arena_printf(&c->arena, "released at %s", not_before).ptr : next;
+}
+
+static const char *first_release(struct tool_call *c, const json_t *message)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(message, "recipients"), i, item)
+    {
+        if (show_text(&c->arena, item, "not_before")[0])
+            return next_of(c, item);
+    }
+    return "";
+}
+
+/* What keeps the message: a stop, a pace, or what went wrong. */
+static const char *why_of(struct tool_call *c, const json_t *message)
+{
+    const char *why = stopped_by(c, message);
+    if (!why[0])
+        why = first_release(c, message);
+    return why[0] ? why : first_trouble(c, message);
+}
+
 static const char *sender_of(struct tool_call *c, const json_t *message)
 {
     const char *from = show_text(&c->arena, message, "from");
@@ -68,14 +115,24 @@ static const char *sender_of(struct tool_call *c, const json_t *message)
 
 static const char *list_path(struct tool_call *c)
 {
-    const char *account = tool_option(c, "account");
-    const char *state = tool_option(c, "state");
+    static const struct {
+        const char *option;
+        const char *key;
+    } filters[] = {
+        {"account", "account"},       {"customer", "customer"}, {"domain", "domain"},
+        {"older-than", "older_than"}, {"state", "state"},
+    };
     const char *path = "/v1/queue";
-    if (account)
-        path = client_path(c, "/v1/queue?account=", account, "");
-    if (state)
-        path = client_path(
-            c, arena_printf(&c->arena, "%s%cstate=", path, account ? '&' : '?').ptr, state, "");
+    char joint = '?';
+    for (size_t i = 0; i < COUNT_OF(filters); i++) {
+        const char *value = tool_option(c, filters[i].option);
+        if (!value)
+            continue;
+        const char *before =
+            arena_printf(&c->arena, "%s%c%s=", path, joint, filters[i].key).ptr;
+        path = client_path(c, before, value, "");
+        joint = '&';
+    }
     return path;
 }
 
@@ -106,7 +163,7 @@ int queue_list(struct tool_call *c)
         show_cell(&table, sender_of(c, item));
         show_cell(&table, show_text(a, item, "size"));
         show_cell(&table, count_states(c, item));
-        show_cell(&table, first_trouble(c, item));
+        show_cell(&table, why_of(c, item));
     }
     show_table_print(&table, "The queue is empty.");
     json_decref(all);
@@ -127,6 +184,7 @@ static void show_message(struct tool_call *c, const json_t *answer)
     show_pair("From", sender_of(c, answer));
     show_pair("Message-ID", show_text(a, answer, "message_id"));
     show_pair("Size", show_text(a, answer, "size"));
+    show_pair("Frozen", stopped_by(c, answer));
     putchar('\n');
     show_table_init(&table, a, heads);
     json_array_foreach(json_object_get(answer, "recipients"), i, item)
@@ -134,7 +192,7 @@ static void show_message(struct tool_call *c, const json_t *answer)
         show_cell(&table, show_text(a, item, "address"));
         show_cell(&table, state_of(item));
         show_cell(&table, show_text(a, item, "attempts"));
-        show_cell(&table, show_text(a, item, "next"));
+        show_cell(&table, next_of(c, item));
         show_cell(&table, trouble_of(c, item));
     }
     show_table_print(&table, "No recipients.");

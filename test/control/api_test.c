@@ -1,6 +1,7 @@
 /* api: the whole way of a request, over its Unix socket. */
 #include "control/api.h"
 #include "model/conf.h"
+#include "model/queue_command.h"
 #include "net/query.h"
 #include "scratch.h"
 
@@ -29,6 +30,7 @@ struct fixture {
     struct store *store;
     struct directory *directory;
     int publish_result;
+    struct buf command; /* fields of the last one */
     struct api *api;
     struct arena arena;
     /* of the last call */
@@ -41,6 +43,11 @@ static int publish(void *ctx, const struct store_outbox_row *row)
     struct fixture *f = ctx;
     if (f->publish_result < 0)
         return f->publish_result;
+    if (row->is_command) {
+        buf_clear(&f->command);
+        buf_append(&f->command, row->fields);
+        return 0;
+    }
     int rc = directory_apply(f->directory, row->fields);
     return rc < 0 ? rc : 0;
 }
@@ -103,6 +110,7 @@ static int teardown(void **state)
     conf_free(&f->conf);
     json_decref(f->answer);
     arena_fini(&f->arena);
+    buf_fini(&f->command);
     scratch_fini(&f->scratch);
     free(f);
     return 0;
@@ -535,6 +543,16 @@ static void refusals_say_why(void **state)
         {"GET", "/v1/queue?account=x", "", 404, "no-such-account"},
         {"GET", "/v1/queue/nonsense", "", 400, "bad-value"},
         {"GET", "/v1/queue", "", 503, "delivery-not-reachable"},
+        {"GET", "/v1/queue?older_than=x", "", 400, "bad-value"},
+        {"GET", "/v1/queue?customer=x", "", 404, "no-such-customer"},
+        {"POST", "/v1/queue/hold", "{}", 400, "bad-value"},
+        {"POST", "/v1/queue/hold", "{\"all\": false}", 400, "bad-value"},
+        {"POST", "/v1/queue/hold", "{\"ids\": [\"x\"]}", 400, "bad-value"},
+        {"POST", "/v1/queue/hold", "{\"ids\": \"x\"}", 400, "bad-value"},
+        {"POST", "/v1/queue/release", "{\"account\": \"x\"}", 404, "no-such-account"},
+        {"POST", "/v1/queue/retry", "{\"older_than\": \"soon\"}", 400, "bad-value"},
+        {"POST", "/v1/queue/remove", "{\"state\": \"failed\"}", 400, "unknown-key"},
+        {"GET", "/v1/commands/x", "", 400, "bad-value"},
     };
     populate(f);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -635,6 +653,10 @@ static void answer_query(void *ctx, slice question, struct buf *out)
                    (int)json_integer_value(json_object_get(q, "account")));
     else if (name && strcmp(name, "queue-show") == 0 && id && strcmp(id, "0123456789abc") == 0)
         buf_printf(out, "{\"ok\":true,\"message\":{\"id\":\"%s\"}}", id);
+    else if (name && strcmp(name, "queue-command") == 0)
+        buf_printf(out, "{\"ok\":true,\"state\":\"done\",\"messages\":2,\"recipients\":3}");
+    else if (name && strcmp(name, "queue-count") == 0)
+        buf_printf(out, "{\"ok\":true,\"messages\":4,\"recipients\":5}");
     else if (name && strcmp(name, "status") == 0)
         buf_printf(out, "{\"fine\":true}");
     else
@@ -667,6 +689,56 @@ static void check_proxy(struct fixture *f)
     assert_true(json_is_false(json_object_get(json_object_get(roles, "smtpd"), "answers")));
 }
 
+static void assert_command(struct fixture *f, enum queue_verb verb, struct queue_command *c)
+{
+    static uint64_t ids[QUEUE_COMMAND_IDS_MAX];
+    assert_int_equal(0, queue_command_read(buf_slice(&f->command), ids, c));
+    assert_int_equal(verb, c->verb);
+    assert_non_null(memmem(c->by.ptr, c->by.len, "uid=", 4));
+}
+
+static void check_orders(struct fixture *f)
+{
+    struct queue_command c;
+    assert_int_equal(200, call(f, "POST", "/v1/queue/remove",
+                               "{\"ids\": [\"0123456789abc\"], \"account\": \"anna@x.test\","
+                               " \"domain\": \"@Y.Test\", \"older_than\": \"1h\"}"));
+    assert_string_equal("remove", text(f, "verb"));
+    assert_int_equal(2, number(f, "messages"));
+    assert_command(f, QUEUE_REMOVE, &c);
+    assert_int_equal(1, c.id_count);
+    assert_int_equal(1, c.account);
+    assert_true(slice_eq(c.domain, SLICE("y.test")));
+    assert_int_equal(noon - SPAN_HOUR, c.before);
+    assert_int_equal(200, call(f, "POST", "/v1/queue/hold", "{\"customer\": \"One\"}"));
+    assert_true(json_is_true(json_object_get(f->answer, "standing")));
+    assert_command(f, QUEUE_HOLD, &c);
+    assert_int_equal(1, c.customer);
+}
+
+static void check_unlocks(struct fixture *f)
+{
+    struct queue_command c;
+    assert_int_equal(200, call(f, "POST", "/v1/accounts/anna@x.test/unlock", ""));
+    json_t *queue = json_object_get(f->answer, "queue");
+    assert_string_equal("frozen", json_string_value(json_object_get(queue, "is")));
+    assert_int_equal(4, json_integer_value(json_object_get(queue, "messages")));
+    uint64_t before = directory_version(f->directory);
+    assert_int_equal(
+        200, call(f, "POST", "/v1/accounts/anna@x.test/unlock", "{\"queue\": \"purge\"}"));
+    assert_command(f, QUEUE_PURGE, &c);
+    assert_int_equal(1, c.account);
+    assert_int_equal(before + 1, c.version);
+    assert_int_equal(200,
+                     call(f, "POST", "/v1/customers/One/unlock", "{\"queue\": \"release\"}"));
+    assert_command(f, QUEUE_THAW, &c);
+    assert_int_equal(1, c.customer);
+    assert_int_equal(before + 2, c.version);
+    assert_int_equal(400, call(f, "POST", "/v1/customers/One/unlock", "{\"queue\": \"x\"}"));
+    assert_int_equal(
+        400, call(f, "POST", "/v1/customers/One/unlock", "{\"revoke_credentials\": true}"));
+}
+
 static void queue_is_asked_of_delivery(void **state)
 {
     struct fixture *f = *state;
@@ -678,6 +750,8 @@ static void queue_is_asked_of_delivery(void **state)
     struct query_server *server = query_server_new(loop, fd, answer_query, f);
     assert_int_equal(0, pthread_create(&thread, NULL, run_loop, loop));
     check_proxy(f);
+    check_orders(f);
+    check_unlocks(f);
     loop_stop(loop);
     pthread_join(thread, NULL);
     query_server_free(&server);

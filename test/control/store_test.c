@@ -21,6 +21,8 @@ struct fixture {
     struct directory *directory;
     int publish_result; /* of the next calls; not told to the directory when negative */
     unsigned published;
+    unsigned commands;
+    uint64_t commanded_at; /* version of the directory when a command came */
 };
 
 static int publish(void *ctx, const struct store_outbox_row *row)
@@ -28,6 +30,11 @@ static int publish(void *ctx, const struct store_outbox_row *row)
     struct fixture *f = ctx;
     if (f->publish_result < 0)
         return f->publish_result;
+    if (row->is_command) {
+        f->commands++;
+        f->commanded_at = directory_version(f->directory);
+        return 0;
+    }
     f->published++;
     int rc = directory_apply(f->directory, row->fields);
     return rc < 0 ? rc : 0;
@@ -552,6 +559,37 @@ static void publishing_twice_is_harmless(void **state)
     assert_int_equal(3, directory_version(f->directory));
 }
 
+/* They are published behind the changes of their transaction, and survive a crash. */
+static void commands_go_behind_their_changes(void **state)
+{
+    struct fixture *f = *state;
+    struct directory_customer c = {.name = SLICE("One")};
+    assert_int_equal(0, store_begin(f->store));
+    assert_int_equal(0, store_command_put(f->store, 0, 1, SLICE("first")));
+    assert_int_equal(0, store_customer_put(f->store, &c, noon));
+    assert_int_equal(0, commit(f));
+    assert_int_equal(1, f->commands);
+    assert_int_equal(1, f->commanded_at);
+    /* Alone, when the journal fails. */
+    f->publish_result = -EIO;
+    assert_int_equal(0, store_begin(f->store));
+    assert_int_equal(0, store_command_put(f->store, 0, 1, SLICE("second")));
+    assert_int_equal(-EIO, commit(f));
+    assert_int_equal(1, waiting(f));
+    crash(f);
+    f->publish_result = 0;
+    assert_int_equal(0, add_customer(f, "Two", 0, NULL));
+    assert_int_equal(2, f->commands);
+    assert_int_equal(1, f->commanded_at);
+    assert_int_equal(0, waiting(f));
+    /* One that is rolled back is none. */
+    assert_int_equal(0, store_begin(f->store));
+    assert_int_equal(0, store_command_put(f->store, 0, 1, SLICE("third")));
+    store_rollback(f->store);
+    assert_int_equal(0, add_customer(f, "Three", 0, NULL));
+    assert_int_equal(2, f->commands);
+}
+
 static void rolled_back_is_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -588,6 +626,7 @@ int main(void)
         TEST(outbox_is_published_after_a_crash),
         TEST(nothing_overtakes_the_outbox),
         TEST(publishing_twice_is_harmless),
+        TEST(commands_go_behind_their_changes),
         TEST(rolled_back_is_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -243,7 +243,7 @@ static void step(struct fixture *f, enum step s)
     struct gate *g = gate_of_account(&f->q, 1, 10);
     switch (s) {
     case LOCK:
-        gate_lock(&f->q, g, 50, 5);
+        gate_lock(&f->q, g, 50, STAMP_NEVER, 5);
         break;
     case TIME:
         gate_unlock(&f->q, g, 50, start, start);
@@ -303,7 +303,7 @@ static void an_image_has_what_is_held_and_stopped(void **state)
     queue_hold(&f->q, p, &p->recipients[1], HELD_BY_LOCK);
     add(f, &f->d, 2, 12, 1);
     struct gate *g = gate_of_account(&f->q, 1, 10);
-    gate_lock(&f->q, g, 50, 5);
+    gate_lock(&f->q, g, 50, STAMP_NEVER, 5);
     gate_unlock(&f->q, g, 50, STAMP_NEVER, start + 7);
     gate_thaw(&f->q, gate_of_account(&f->q, 3, 10), 9);
     gate_set_operator(&f->q, gate_of_customer(&f->q, 11), true, start + SPAN_HOUR, 6, start);

@@ -201,6 +201,7 @@ static void an_account_is_held_with_what_comes(void **state)
     assert_int_equal(o->limbo.ready, 1);
     struct order_progress p =
         order(&(struct queue_command){.verb = QUEUE_RELEASE, .account = 1});
+    assert_int_equal(p.recipients, 2);
     assert_int_equal(p.closed, 0);
     assert_int_equal(o->limbo.ready, 3);
     order(&(struct queue_command){.verb = QUEUE_HOLD, .customer = 1});
