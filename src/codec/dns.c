@@ -47,3 +47,16 @@ bool dns_address_read(slice data, struct address *out)
     memcpy(out->bytes, data.ptr, data.len);
     return true;
 }
+
+bool dns_tlsa_read(slice data, struct dns_tlsa *out)
+{
+    if (data.len < 4)
+        return false;
+    *out = (struct dns_tlsa){
+        .usage = (unsigned char)data.ptr[0],
+        .selector = (unsigned char)data.ptr[1],
+        .matching = (unsigned char)data.ptr[2],
+        .data = slice_from(data, 3),
+    };
+    return true;
+}

@@ -8,7 +8,9 @@
 #include <unbound.h>
 #include <unistd.h>
 
-enum { CLASS_IN = 1, TYPE_A = 1, TYPE_MX = 15, TYPE_AAAA = 28 };
+enum { CLASS_IN = 1, TYPE_A = 1, TYPE_MX = 15, TYPE_AAAA = 28, TYPE_TLSA = 52 };
+enum { QUESTIONS_MAX = 2 * ROUTE_HOSTS_MAX };
+_Static_assert(ROUTE_TLSA_NAMES <= 2, "as many questions as for addresses at most");
 
 struct resolver {
     struct loop *loop;
@@ -23,8 +25,10 @@ struct resolver {
 
 struct question {
     struct resolve *owner;
-    struct dns_addresses *addresses; /* where the answer goes; NULL: it is the MX question */
-    int id;                          /* libunbound's */
+    /* Where the answer goes; neither: it is the MX question. */
+    struct dns_addresses *addresses;
+    struct dns_tlsas *tlsas;
+    int id; /* libunbound's */
     bool is_open;
 };
 
@@ -32,15 +36,17 @@ struct resolve {
     struct list node;
     struct resolver *resolver;
     bool is_active;
+    bool is_late; /* its time is over: nothing more is asked */
     struct arena arena;
     struct route route;
     struct timer deadline;
     struct loop_deferred made;
     void (*fn)(void *ctx);
     void *ctx;
-    size_t open; /* questions */
+    enum route_wants asked; /* what the questions are for */
+    size_t open;            /* questions */
     size_t question_count;
-    struct question questions[2 * ROUTE_HOSTS_MAX];
+    struct question questions[QUESTIONS_MAX];
 };
 
 static const char *rcode_name(int rcode)
@@ -94,6 +100,14 @@ static void take_mx(struct resolve *x, struct dns_answer answer, const struct ub
     route_mx(&x->route, &answer, records, n);
 }
 
+static slice canonical_name(struct arena *a, const struct ub_result *result)
+{
+    slice name = slice_of(result && result->canonname ? result->canonname : "");
+    if (slice_ends(name, SLICE(".")))
+        name = slice_to(name, name.len - 1);
+    return host_is_name(name, false) ? arena_lower(a, name) : SLICE("");
+}
+
 static void take_addresses(struct resolve *x, struct dns_addresses *into,
                            struct dns_answer answer, const struct ub_result *result)
 {
@@ -106,6 +120,22 @@ static void take_addresses(struct resolve *x, struct dns_addresses *into,
     if (has_data && n == 0)
         answer = malformed;
     *into = (struct dns_addresses){.answer = answer, .list = list, .count = n};
+    if (n > 0)
+        into->canonical = canonical_name(&x->arena, result);
+}
+
+static void take_tlsas(struct resolve *x, struct dns_tlsas *into, struct dns_answer answer,
+                       const struct ub_result *result)
+{
+    struct dns_tlsa *list = arena_array(&x->arena, struct dns_tlsa, ROUTE_TLSA_MAX);
+    size_t n = 0;
+    bool has_data = answer.result == DNS_FOUND;
+    for (size_t i = 0; has_data && result->data[i] && n < ROUTE_TLSA_MAX; i++)
+        if (dns_tlsa_read(arena_dup(&x->arena, datum(result, i)), &list[n]))
+            n++;
+    if (has_data && n == 0)
+        answer = malformed;
+    *into = (struct dns_tlsas){.answer = answer, .list = list, .count = n};
 }
 
 static void go_on(struct resolve *x);
@@ -119,6 +149,8 @@ static void on_answer(void *ctx, int err, struct ub_result *result)
     x->open--;
     if (q->addresses)
         take_addresses(x, q->addresses, answer, result);
+    else if (q->tlsas)
+        take_tlsas(x, q->tlsas, answer, result);
     else
         take_mx(x, answer, result);
     ub_resolve_free(result);
@@ -126,32 +158,54 @@ static void on_answer(void *ctx, int err, struct ub_result *result)
         go_on(x);
 }
 
-/* NULL for addresses: the MX question. */
-static void ask(struct resolve *x, slice name, int type, struct dns_addresses *addresses)
+static const struct dns_answer late = {.result = DNS_TIMEOUT};
+
+/* What a question gets instead of an answer. */
+static void answer_without_data(struct question *q, const struct dns_answer *answer)
 {
+    q->is_open = false;
+    if (q->addresses)
+        q->addresses->answer = *answer;
+    else if (q->tlsas)
+        q->tlsas->answer = *answer;
+    else
+        route_mx(&q->owner->route, answer, NULL, 0);
+}
+
+static void ask(struct resolve *x, slice name, int type, struct dns_addresses *addresses,
+                struct dns_tlsas *tlsas)
+{
+    INVARIANT(x->question_count < QUESTIONS_MAX);
     struct question *q = &x->questions[x->question_count++];
-    *q = (struct question){.owner = x, .addresses = addresses, .is_open = true};
+    *q = (struct question){.owner = x, .addresses = addresses, .tlsas = tlsas, .is_open = true};
+    if (x->is_late) {
+        answer_without_data(q, &late);
+        return;
+    }
     int err = ub_resolve_async(x->resolver->ctx, arena_cstr(&x->arena, name), type, CLASS_IN, q,
                                on_answer, &q->id);
     if (err == 0) {
         x->open++;
         return;
     }
-    q->is_open = false;
     struct dns_answer failed = {.result = DNS_FAILED, .why = slice_of(ub_strerror(err))};
-    if (addresses)
-        addresses->answer = failed;
-    else
-        route_mx(&x->route, &failed, NULL, 0);
+    answer_without_data(q, &failed);
 }
 
-static void ask_addresses(struct resolve *x)
+static void ask_all(struct resolve *x)
 {
+    x->asked = x->route.wants;
     x->question_count = 0;
-    for (size_t i = 0; i < x->route.host_count; i++) {
+    if (x->asked == ROUTE_WANTS_MX)
+        ask(x, x->route.domain, TYPE_MX, NULL, NULL);
+    for (size_t i = 0; i < x->route.host_count && x->asked != ROUTE_WANTS_MX; i++) {
         struct route_host *h = &x->route.hosts[i];
-        ask(x, h->name, TYPE_A, &h->v4);
-        ask(x, h->name, TYPE_AAAA, &h->v6);
+        if (x->asked == ROUTE_WANTS_ADDRESSES) {
+            ask(x, h->name, TYPE_A, &h->v4, NULL);
+            ask(x, h->name, TYPE_AAAA, &h->v6, NULL);
+        }
+        for (size_t j = 0; j < h->tlsa_count && x->asked == ROUTE_WANTS_TLSA; j++)
+            ask(x, h->tlsa[j].name, TYPE_TLSA, NULL, &h->tlsa[j].found);
     }
 }
 
@@ -170,14 +224,16 @@ static void leave(struct resolve *x)
 /* There is no open question: the next ones, or the end. */
 static void go_on(struct resolve *x)
 {
-    bool has_asked = x->question_count > 0 && x->questions[0].addresses;
-    if (x->route.wants == ROUTE_WANTS_ADDRESSES && !has_asked)
-        ask_addresses(x);
+    while (x->open == 0 && x->route.wants != ROUTE_IS_MADE) {
+        if (x->asked != x->route.wants)
+            ask_all(x);
+        else if (x->asked == ROUTE_WANTS_ADDRESSES)
+            route_addresses(&x->route);
+        else
+            route_tlsa(&x->route);
+    }
     if (x->open > 0)
         return;
-    if (x->route.wants == ROUTE_WANTS_ADDRESSES)
-        route_addresses(&x->route);
-    INVARIANT(x->route.wants == ROUTE_IS_MADE);
     loop_defer(x->resolver->loop, &x->made);
     leave(x);
 }
@@ -196,16 +252,17 @@ static void close_questions(struct resolve *x)
 
 static void on_deadline(void *ctx)
 {
-    static const struct dns_answer late = {.result = DNS_TIMEOUT};
     struct resolve *x = ctx;
+    x->is_late = true;
     for (size_t i = 0; i < x->question_count; i++) {
         struct question *q = &x->questions[i];
-        if (q->is_open && q->addresses)
-            q->addresses->answer = late;
-        else if (q->is_open)
-            route_mx(&x->route, &late, NULL, 0);
+        if (!q->is_open)
+            continue;
+        /* An error says that there is nothing to cancel. */
+        (void)ub_cancel(x->resolver->ctx, q->id);
+        answer_without_data(q, &late);
     }
-    close_questions(x);
+    x->open = 0;
     go_on(x);
 }
 
@@ -216,9 +273,7 @@ static void start(struct resolve *x)
     r->active_count++;
     x->is_active = true;
     timer_set(&x->deadline, r->timeout);
-    ask(x, x->route.domain, TYPE_MX, NULL);
-    if (x->open == 0)
-        go_on(x);
+    go_on(x);
 }
 
 static void start_waiting(struct loop_deferred *d)
@@ -241,6 +296,7 @@ struct resolve *resolve_new(struct resolver *r, const struct route_policy *p, sl
     x->resolver = r;
     x->fn = fn;
     x->ctx = ctx;
+    x->asked = ROUTE_IS_MADE;
     x->made.fn = on_made;
     list_init(&x->node);
     list_init(&x->made.node);

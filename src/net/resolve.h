@@ -1,7 +1,8 @@
 /* resolve: asks DNS where the mail of a domain goes, through libunbound, and gives the route.
  *
  * libunbound asks, caches and validates on a thread of its own; all functions here are called,
- * and call back, on the loop's thread. The addresses of all mail hosts are asked for at once.
+ * and call back, on the loop's thread. The addresses of all mail hosts are asked for at once,
+ * and then their TLSA records.
  * Bounded: at most RESOLVES_ACTIVE_MAX domains at a time, the others wait in their order; each
  * has the configured time from its first question on, after which what is missing counts as
  * not answered (what was answered counts). What a resolver's answer brings is bounded by

@@ -1,26 +1,10 @@
-#include "policy/route.h"
+#include "policy/route_inside.h"
 
 #include "base/buf.h"
 #include "codec/path.h"
 #include "policy/special.h"
 
 #include <stdlib.h>
-
-/* Why there is no way, for one host or for the domain. The higher one decides when hosts
- * differ: what may be better the next time comes before what is for good. */
-enum trouble {
-    TROUBLE_NONE,
-    TROUBLE_NO_ADDRESS,
-    TROUBLE_SPECIAL, /* only addresses to which nothing is sent, see special.h */
-    TROUBLE_HOME,    /* the same, where nobody but this machine would answer */
-    TROUBLE_SELF,
-    TROUBLE_BOGUS,
-    TROUBLE_UNANSWERED,
-    TROUBLE_BAD_DOMAIN,
-    TROUBLE_NO_DOMAIN,
-    TROUBLE_NO_MAIL_HOST,
-    TROUBLE_NULL_MX,
-};
 
 static const struct {
     enum outcome_next next;
@@ -59,8 +43,7 @@ static void make(struct route *r, enum trouble trouble, slice text)
     };
 }
 
-/* "SERVFAIL", "no answer in time": why an answer is none. */
-static slice answer_why(struct route *r, const struct dns_answer *answer)
+slice route_answer_why(struct route *r, const struct dns_answer *answer)
 {
     if (answer->result == DNS_TIMEOUT)
         return SLICE("no answer in time");
@@ -69,7 +52,7 @@ static slice answer_why(struct route *r, const struct dns_answer *answer)
     return plain(r->arena, answer->why);
 }
 
-static bool is_unanswered(const struct dns_answer *answer)
+bool route_is_unanswered(const struct dns_answer *answer)
 {
     return answer->result == DNS_FAILED || answer->result == DNS_TIMEOUT;
 }
@@ -198,13 +181,13 @@ void route_mx(struct route *r, const struct dns_answer *answer, const struct dns
     case DNS_BOGUS:
         make(r, TROUBLE_BOGUS,
              arena_printf(a, "DNS answers about %.*s fail DNSSEC validation: %.*s",
-                          SLICE_ARG(r->domain), SLICE_ARG(answer_why(r, answer))));
+                          SLICE_ARG(r->domain), SLICE_ARG(route_answer_why(r, answer))));
         break;
     case DNS_FAILED:
     case DNS_TIMEOUT:
         make(r, TROUBLE_UNANSWERED,
              arena_printf(a, "DNS does not say where mail for %.*s goes: %.*s",
-                          SLICE_ARG(r->domain), SLICE_ARG(answer_why(r, answer))));
+                          SLICE_ARG(r->domain), SLICE_ARG(route_answer_why(r, answer))));
         break;
     }
 }
@@ -287,16 +270,17 @@ static enum trouble explain_host(struct route *r, struct route_host *h)
 {
     const struct dns_answer *answers[] = {&h->v4.answer, &h->v6.answer};
     for (size_t i = 0; i < COUNT_OF(answers); i++)
-        if (is_unanswered(answers[i])) {
-            h->note = arena_printf(r->arena, "DNS does not give the address of %.*s: %.*s",
-                                   SLICE_ARG(h->name), SLICE_ARG(answer_why(r, answers[i])));
+        if (route_is_unanswered(answers[i])) {
+            h->note =
+                arena_printf(r->arena, "DNS does not give the address of %.*s: %.*s",
+                             SLICE_ARG(h->name), SLICE_ARG(route_answer_why(r, answers[i])));
             return TROUBLE_UNANSWERED;
         }
     for (size_t i = 0; i < COUNT_OF(answers); i++)
         if (answers[i]->result == DNS_BOGUS) {
             h->note =
                 arena_printf(r->arena, "the address of %.*s fails DNSSEC validation: %.*s",
-                             SLICE_ARG(h->name), SLICE_ARG(answer_why(r, answers[i])));
+                             SLICE_ARG(h->name), SLICE_ARG(route_answer_why(r, answers[i])));
             return TROUBLE_BOGUS;
         }
     return TROUBLE_NO_ADDRESS;
@@ -365,7 +349,12 @@ static slice describe_targets(struct route *r)
     return out;
 }
 
-static void make_trouble(struct route *r, enum trouble trouble, const struct route_host *h)
+void route_make(struct route *r)
+{
+    make(r, TROUBLE_NONE, describe_targets(r));
+}
+
+void route_make_trouble(struct route *r, enum trouble trouble, const struct route_host *h)
 {
     struct arena *a = r->arena;
     if (r->is_implicit && trouble == TROUBLE_NO_ADDRESS)
@@ -400,12 +389,14 @@ void route_addresses(struct route *r)
             culprit = &r->hosts[i];
         }
     }
-    if (r->target_count > 0)
-        make(r, TROUBLE_NONE, describe_targets(r));
+    if (r->target_count > 0 && route_ask_tlsa(r))
+        r->wants = ROUTE_WANTS_TLSA;
+    else if (r->target_count > 0)
+        route_make(r);
     else if (us && worst < TROUBLE_SELF)
         make_loop(r, us->name);
     else
-        make_trouble(r, worst, culprit);
+        route_make_trouble(r, worst, culprit);
 }
 
 static void route_literal(struct route *r, const struct address *address)

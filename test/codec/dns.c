@@ -102,12 +102,27 @@ static void addresses_are_told_by_their_length(void **state)
     }
 }
 
+static void tlsa_data_has_three_numbers_and_more(void **state)
+{
+    (void)state;
+    struct dns_tlsa t = {9, 9, 9, SLICE_INIT("untouched")};
+    assert_false(dns_tlsa_read(SLICE(""), &t));
+    assert_false(dns_tlsa_read(SLICE("\3\1\1"), &t));
+    assert_int_equal(t.usage, 9);
+    assert_true(dns_tlsa_read(SLICE("\3\1\2abc"), &t));
+    assert_int_equal(t.usage, 3);
+    assert_int_equal(t.selector, 1);
+    assert_int_equal(t.matching, 2);
+    assert_true(slice_eq(t.data, SLICE("abc")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mx_data_is_read),
         cmocka_unit_test(mx_data_that_is_cut_is_malformed),
         cmocka_unit_test(addresses_are_told_by_their_length),
+        cmocka_unit_test(tlsa_data_has_three_numbers_and_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

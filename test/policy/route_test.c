@@ -1,16 +1,18 @@
 /* From DNS to targets: a small world of answers per row, and what the route makes of it. */
-#include "policy/route.h"
+#include "policy/tls_level.h"
 #include "../check.h"
 
 /* A world is lines: "MX 10 host", "host A address", "host AAAA address"; in the place of a
  * value NXDOMAIN, SERVFAIL, TIMEOUT or BOGUS. What is not said has no data. A line that begins
- * with '!' was validated. */
+ * with '!' was validated. "_25._tcp.host TLSA 311", by usage, selector and matching, and "host
+ * ALIAS other". */
 struct world {
     struct dns_answer mx;
     struct dns_mx records[300];
     size_t record_count;
     const char *text;
     struct address addresses[100][2][40];
+    struct dns_tlsa tlsa[10][2][40];
 };
 
 static bool read_result(slice word, struct dns_answer *out)
@@ -82,6 +84,44 @@ static void world_addresses(const struct world *w, slice name, slice type,
     }
 }
 
+static void world_aliases(const struct world *w, struct route_host *h)
+{
+    slice rest = slice_of(w->text), line, word;
+    while (slice_split(&rest, '\n', &line)) {
+        slice_split(&line, ' ', &word);
+        if (slice_eq(word, h->name) && slice_split(&line, ' ', &word) &&
+            slice_eq(word, SLICE("ALIAS")))
+            h->v4.canonical = h->v6.canonical = line;
+    }
+}
+
+static void world_tlsa(const struct world *w, slice name, struct dns_tlsas *out,
+                       struct dns_tlsa *list)
+{
+    static const char digest[] =
+        "0123456789012345678901234567890101234567890123456789012345678901";
+    slice rest = slice_of(w->text), line, word;
+    *out = (struct dns_tlsas){.answer.result = DNS_NO_DATA, .list = list};
+    while (slice_split(&rest, '\n', &line)) {
+        bool is_secure = slice_starts(line, SLICE("!"));
+        if (is_secure)
+            line = slice_from(line, 1);
+        slice_split(&line, ' ', &word);
+        if (!slice_eq(word, name))
+            continue;
+        slice_split(&line, ' ', &word);
+        out->answer.is_secure = is_secure;
+        if (read_result(line, &out->answer))
+            continue;
+        out->answer.result = DNS_FOUND;
+        uint8_t n[3];
+        for (size_t i = 0; i < 3; i++)
+            n[i] = (uint8_t)(line.ptr[i] - '0');
+        list[out->count++] =
+            (struct dns_tlsa){n[0], n[1], n[2], slice_make(digest, n[2] == 2 ? 64 : 32)};
+    }
+}
+
 static void run(struct route *r, struct arena *a, const struct route_policy *p, slice domain,
                 uint64_t random, const char *text)
 {
@@ -97,8 +137,17 @@ static void run(struct route *r, struct arena *a, const struct route_policy *p, 
             struct route_host *h = &r->hosts[i];
             world_addresses(w, h->name, SLICE("A"), &h->v4, w->addresses[i][0]);
             world_addresses(w, h->name, SLICE("AAAA"), &h->v6, w->addresses[i][1]);
+            world_aliases(w, h);
         }
         route_addresses(r);
+    }
+    if (r->wants == ROUTE_WANTS_TLSA) {
+        for (size_t i = 0; i < r->host_count; i++)
+            for (size_t j = 0; j < r->hosts[i].tlsa_count; j++) {
+                struct route_tlsa *q = &r->hosts[i].tlsa[j];
+                world_tlsa(w, q->name, &q->found, w->tlsa[i][j]);
+            }
+        route_tlsa(r);
     }
     assert_int_equal(r->wants, ROUTE_IS_MADE);
     free(w);
@@ -432,6 +481,106 @@ static void security_goes_all_the_way(void **state)
     }
 }
 
+static void dane_is_heeded_where_the_way_is_secure(void **state)
+{
+    (void)state;
+#define SECURE "!MX 10 a.example.org\n!a.example.org A 1.1.1.1\n"
+#define TWO SECURE "!MX 20 b.example.org\n!b.example.org A 1.1.1.2\n"
+    static const struct {
+        const char *name;
+        const char *world;
+        const char
+            *want; /* of each target: its last number, "=BASE/usable records" with DANE */
+    } rows[] = {
+        {"none", SECURE, "1 "},
+        {"there is no such name", SECURE "!_25._tcp.a.example.org TLSA NXDOMAIN\n", "1 "},
+        {"one", SECURE "!_25._tcp.a.example.org TLSA 311\n", "1=a.example.org/1 "},
+        {"those of authorities in the certificate are not for mail hosts",
+         SECURE "!_25._tcp.a.example.org TLSA 011\n!_25._tcp.a.example.org TLSA 111\n"
+                "!_25._tcp.a.example.org TLSA 200\n!_25._tcp.a.example.org TLSA 302\n",
+         "1=a.example.org/2 "},
+        {"none that is usable: TLS is a must still",
+         SECURE "!_25._tcp.a.example.org TLSA 319\n!_25._tcp.a.example.org TLSA 391\n",
+         "1=a.example.org/0 "},
+        {"the host is an alias",
+         SECURE "a.example.org ALIAS c.example.net\n"
+                "!_25._tcp.c.example.net TLSA 311\n"
+                "!_25._tcp.a.example.org TLSA 211\n",
+         "1=c.example.net/1 "},
+        {"an alias for what has none",
+         SECURE "a.example.org ALIAS c.example.net\n"
+                "!_25._tcp.a.example.org TLSA 211\n",
+         "1=a.example.org/1 "},
+        {"not validated", SECURE "_25._tcp.a.example.org TLSA 311\n", "1 "},
+        {"the way was not validated",
+         "!MX 10 a.example.org\na.example.org A 1.1.1.1\n"
+         "!_25._tcp.a.example.org TLSA BOGUS\n",
+         "1 "},
+        {"no answer", SECURE "_25._tcp.a.example.org TLSA SERVFAIL\n",
+         "4.4.3 for now no mail host of example.org can be reached: the TLSA records of "
+         "a.example.org cannot be had: SERVFAIL"},
+        {"no genuine one", SECURE "_25._tcp.a.example.org TLSA BOGUS\n",
+         "4.7.5 for now no mail host of example.org can be reached: the TLSA records of "
+         "a.example.org fail DNSSEC validation: signature?expired"},
+        {"another host is well",
+         TWO "_25._tcp.a.example.org TLSA TIMEOUT\n"
+             "!_25._tcp.b.example.org TLSA 311\n",
+         "2=b.example.org/1 "},
+        {"each has its own", TWO "!_25._tcp.a.example.org TLSA 311\n", "1=a.example.org/1 2 "},
+    };
+    struct route_policy p = usual;
+    p.uses_dane = true;
+    p.port = 25;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct arena a = ARENA_INIT;
+        struct route r;
+        struct buf got = BUF_INIT;
+        run(&r, &a, &p, SLICE("example.org"), 1, rows[i].world);
+        for (size_t j = 0; j < r.target_count; j++) {
+            const struct route_target *t = &r.targets[j];
+            buf_printf(&got, "%u", t->address.bytes[3]);
+            if (t->dane)
+                buf_printf(&got, "=%.*s/%zu", SLICE_ARG(t->dane->base), t->dane->count);
+            buf_byte(&got, ' ');
+        }
+        if (r.target_count == 0)
+            buf_printf(&got, "%u.%u.%u %.*s", r.outcome.status.class, r.outcome.status.subject,
+                       r.outcome.status.detail, SLICE_ARG(r.text));
+        check_slice(rows[i].name, buf_slice(&got), slice_of(rows[i].want));
+        buf_fini(&got);
+        arena_fini(&a);
+    }
+}
+
+static void without_dane_nothing_is_asked(void **state)
+{
+    (void)state;
+    struct arena a = ARENA_INIT;
+    struct route r;
+    run(&r, &a, &usual, SLICE("example.org"), 1, SECURE "_25._tcp.a.example.org TLSA BOGUS\n");
+    assert_int_equal(r.target_count, 1);
+    assert_int_equal(r.hosts[0].tlsa_count, 0);
+    arena_fini(&a);
+}
+
+static void the_level_is_raised_and_never_lowered(void **state)
+{
+    (void)state;
+    const struct route_dane useless = {.count = 0}, useful = {.count = 1};
+    static const enum tls_level want[][3] = {
+        [TLS_LEVEL_NONE] = {TLS_LEVEL_NONE, TLS_LEVEL_NONE, TLS_LEVEL_NONE},
+        [TLS_LEVEL_OPPORTUNISTIC] = {TLS_LEVEL_OPPORTUNISTIC, TLS_LEVEL_ENCRYPT,
+                                     TLS_LEVEL_DANE},
+        [TLS_LEVEL_ENCRYPT] = {TLS_LEVEL_ENCRYPT, TLS_LEVEL_ENCRYPT, TLS_LEVEL_DANE},
+        [TLS_LEVEL_VERIFY] = {TLS_LEVEL_VERIFY, TLS_LEVEL_VERIFY, TLS_LEVEL_DANE},
+    };
+    for (enum tls_level l = TLS_LEVEL_NONE; l <= TLS_LEVEL_VERIFY; l++) {
+        assert_int_equal(tls_level_of(l, NULL), want[l][0]);
+        assert_int_equal(tls_level_of(l, &useless), want[l][1]);
+        assert_int_equal(tls_level_of(l, &useful), want[l][2]);
+    }
+}
+
 static void equals_are_shuffled_and_the_order_of_preferences_holds(void **state)
 {
     (void)state;
@@ -540,6 +689,9 @@ int main(void)
         cmocka_unit_test(literals_and_what_is_no_domain),
         cmocka_unit_test(special_addresses_are_used_when_it_was_configured),
         cmocka_unit_test(security_goes_all_the_way),
+        cmocka_unit_test(dane_is_heeded_where_the_way_is_secure),
+        cmocka_unit_test(without_dane_nothing_is_asked),
+        cmocka_unit_test(the_level_is_raised_and_never_lowered),
         cmocka_unit_test(equals_are_shuffled_and_the_order_of_preferences_holds),
         cmocka_unit_test(what_dns_says_is_bounded),
         cmocka_unit_test(addresses_beyond_the_bound_are_not_looked_at),
