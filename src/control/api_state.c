@@ -32,7 +32,7 @@ static json_t *row_to_json(const struct conf_row *row, const void *value)
     return json;
 }
 
-static json_t *section_to_json(const struct conf *c, const struct conf_listener *listener,
+static json_t *section_to_json(const struct conf *c, const void *named,
                                enum conf_section section)
 {
     json_t *object = json_object();
@@ -40,27 +40,34 @@ static json_t *section_to_json(const struct conf *c, const struct conf_listener 
         if (conf_rows[i].section == section)
             json_object_set_new(
                 object, conf_rows[i].key,
-                row_to_json(&conf_rows[i], conf_value(c, listener, &conf_rows[i])));
+                row_to_json(&conf_rows[i], conf_value(c, named, &conf_rows[i])));
     return object;
+}
+
+static void add_named(json_t *all, const struct conf *c, slice name, const void *named,
+                      enum conf_section s)
+{
+    struct arena a = ARENA_INIT;
+    json_object_set_new(all, arena_cstr(&a, name), section_to_json(c, named, s));
+    arena_fini(&a);
 }
 
 static json_t *conf_to_json(const struct conf *c)
 {
-    json_t *all = json_object();
+    json_t *all = json_object(), *listeners = json_object(), *destinations = json_object();
+    for (size_t i = 0; i < c->listener_count; i++)
+        add_named(listeners, c, c->listeners[i].name, &c->listeners[i], CONF_IN_LISTENER);
+    for (size_t i = 0; i < c->destination_count; i++)
+        add_named(destinations, c, c->destinations[i].name, &c->destinations[i],
+                  CONF_IN_DESTINATION);
     for (int section = 0; section < CONF_SECTIONS; section++) {
         enum conf_section s = (enum conf_section)section;
-        if (s == CONF_IN_LISTENER) {
-            json_t *listeners = json_object();
-            for (size_t i = 0; i < c->listener_count; i++) {
-                struct arena a = ARENA_INIT;
-                json_object_set_new(listeners, arena_cstr(&a, c->listeners[i].name),
-                                    section_to_json(c, &c->listeners[i], s));
-                arena_fini(&a);
-            }
+        if (s == CONF_IN_LISTENER)
             json_object_set_new(all, "listeners", listeners);
-        } else {
+        else if (s == CONF_IN_DESTINATION)
+            json_object_set_new(all, "destinations", destinations);
+        else
             json_object_set_new(all, conf_section_name(s), section_to_json(c, NULL, s));
-        }
     }
     return all;
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CONF_FILE_MAX = 1024 * 1024, CONF_LISTENERS_MAX = 64 };
+enum { CONF_FILE_MAX = 1024 * 1024, CONF_LISTENERS_MAX = 64, CONF_DESTINATIONS_MAX = 10000 };
 
 struct parser {
     slice name;
@@ -20,8 +20,15 @@ struct parser {
     bool has_section;          /* a header was seen, known or not */
     unsigned *keys;            /* line of each key, by index in conf_rows */
     struct conf_listener *listeners;
-    struct conf_listener_lines *listener_lines;
+    struct conf_named_lines *listener_lines;
     size_t listener_count;
+    struct conf_destination *destinations; /* room for destination_room */
+    struct conf_named_lines *destination_lines;
+    size_t destination_count;
+    size_t destination_room;
+    /* The listener or destination that is read, and the lines of its keys. */
+    void *named;
+    unsigned *named_keys;
 };
 
 void conf_problem(struct buf *errors, slice name, unsigned line, const char *fmt, ...)
@@ -51,12 +58,13 @@ static slice shown(struct parser *p, slice text)
 #define PROBLEM(p, ...) \
     (conf_problem((p)->errors, (p)->name, (p)->line, __VA_ARGS__), (p)->problems++)
 
-static void set_defaults(struct conf *c, struct conf_listener *listener)
+/* Of a named one, or (NULL) of all sections that have no name. */
+static void set_defaults(struct conf *c, enum conf_section s, void *named)
 {
     for (size_t i = 0; i < conf_row_count; i++) {
         const struct conf_row *row = &conf_rows[i];
-        if ((row->section == CONF_IN_LISTENER) == (listener != NULL))
-            conf_set_default(conf_value(c, listener, row), row);
+        if (named ? row->section == s : !conf_is_named(row->section))
+            conf_set_default(conf_value(c, named, row), row);
     }
 }
 
@@ -77,7 +85,8 @@ static void suggest_section(struct parser *p, slice name)
     else
         PROBLEM(p,
                 "unknown section [%.*s]; the sections are server, log, tls, listener NAME, "
-                "submission, delivery, smarthost, resolver, journal, api and retention",
+                "submission, delivery, destination NAME, smarthost, resolver, journal, api and "
+                "retention",
                 SLICE_ARG(shown(p, name)));
 }
 
@@ -89,6 +98,16 @@ static bool is_listener_name(slice s)
             return false;
     }
     return s.len > 0 && s.len <= 32;
+}
+
+static void begin_named(struct parser *p, enum conf_section s, void *named,
+                        struct conf_named_lines *lines)
+{
+    set_defaults(p->conf, s, named);
+    lines->keys = arena_array(&p->conf->arena, unsigned, conf_row_count);
+    p->section = s;
+    p->named = named;
+    p->named_keys = lines->keys;
 }
 
 static void begin_listener(struct parser *p, slice name)
@@ -117,11 +136,62 @@ static void begin_listener(struct parser *p, slice name)
         }
     }
     size_t at = p->listener_count++;
-    set_defaults(p->conf, &p->listeners[at]);
     p->listeners[at].name = arena_dup(a, name);
-    p->listener_lines[at] = (struct conf_listener_lines){
-        .section = p->line, .keys = arena_array(a, unsigned, conf_row_count)};
-    p->section = CONF_IN_LISTENER;
+    p->listener_lines[at].section = p->line;
+    begin_named(p, CONF_IN_LISTENER, &p->listeners[at], &p->listener_lines[at]);
+}
+
+static bool is_destination_name(slice s)
+{
+    if (slice_starts(s, SLICE(".")))
+        s = slice_from(s, 1);
+    else if (slice_eq(s, SLICE("*")))
+        return true;
+    return host_is_name(s, false);
+}
+
+static void make_room(struct parser *p)
+{
+    struct arena *a = &p->conf->arena;
+    size_t room = p->destination_room ? 2 * p->destination_room : 16;
+    struct conf_destination *list = arena_array(a, struct conf_destination, room);
+    struct conf_named_lines *lines = arena_array(a, struct conf_named_lines, room);
+    for (size_t i = 0; i < p->destination_count; i++) {
+        list[i] = p->destinations[i];
+        lines[i] = p->destination_lines[i];
+    }
+    p->destinations = list;
+    p->destination_lines = lines;
+    p->destination_room = room;
+}
+
+static void begin_destination(struct parser *p, slice name)
+{
+    struct arena *a = &p->conf->arena;
+    p->section = CONF_SECTIONS;
+    if (!is_destination_name(name)) {
+        PROBLEM(p,
+                "a destination needs a domain, `.` and a domain for all below it, or `*` for "
+                "all; for example [destination example.com]");
+        return;
+    }
+    if (p->destination_count == CONF_DESTINATIONS_MAX) {
+        PROBLEM(p, "too many destinations; at most %d", CONF_DESTINATIONS_MAX);
+        return;
+    }
+    name = arena_lower(a, name);
+    for (size_t i = 0; i < p->destination_count; i++)
+        if (slice_eq(p->destinations[i].name, name)) {
+            PROBLEM(p, "destination %.*s is there already, in line %u; keep one of them",
+                    SLICE_ARG(name), p->destination_lines[i].section);
+            return;
+        }
+    if (p->destination_count == p->destination_room)
+        make_room(p);
+    size_t at = p->destination_count++;
+    p->destinations[at].name = name;
+    p->destination_lines[at].section = p->line;
+    begin_named(p, CONF_IN_DESTINATION, &p->destinations[at], &p->destination_lines[at]);
 }
 
 static void parse_section(struct parser *p, slice line)
@@ -140,6 +210,8 @@ static void parse_section(struct parser *p, slice line)
     enum conf_section s = conf_section_find(word);
     if (s == CONF_IN_LISTENER)
         begin_listener(p, rest);
+    else if (s == CONF_IN_DESTINATION)
+        begin_destination(p, rest);
     else if (s == CONF_SECTIONS)
         suggest_section(p, name);
     else if (!slice_is_empty(rest))
@@ -173,7 +245,7 @@ static void suggest_key(struct parser *p, slice key)
     slice text = shown(p, key);
     if (elsewhere(key, &other))
         PROBLEM(p, "[%s] has no key `%.*s`; it belongs in [%s%s]", section, SLICE_ARG(text),
-                conf_section_name(other), other == CONF_IN_LISTENER ? " NAME" : "");
+                conf_section_name(other), conf_is_named(other) ? " NAME" : "");
     else if (best && nearest <= 2 + key.len / 4)
         PROBLEM(p, "unknown key `%.*s` in [%s]; did you mean `%s`?", SLICE_ARG(text), section,
                 best);
@@ -204,9 +276,8 @@ static void parse_key(struct parser *p, slice line)
         suggest_key(p, key);
         return;
     }
-    bool is_listener = p->section == CONF_IN_LISTENER;
-    size_t last = p->listener_count - 1;
-    unsigned *keys = is_listener ? p->listener_lines[last].keys : p->keys;
+    bool is_named = conf_is_named(p->section);
+    unsigned *keys = is_named ? p->named_keys : p->keys;
     unsigned *seen = &keys[row - conf_rows];
     if (*seen) {
         PROBLEM(p, "`%s` was set already, in line %u; keep one of them", row->key, *seen);
@@ -215,7 +286,7 @@ static void parse_key(struct parser *p, slice line)
     *seen = p->line;
     if (slice_is_empty(text))
         return; /* the default */
-    void *value = conf_value(p->conf, is_listener ? &p->listeners[last] : NULL, row);
+    void *value = conf_value(p->conf, is_named ? p->named : NULL, row);
     char room[256];
     struct buf right = BUF_INIT;
     if (!conf_read_value(&p->conf->arena, row, text, value, &right)) {
@@ -263,7 +334,7 @@ static void derive(struct conf *c)
 {
     for (size_t i = 0; i < conf_row_count; i++) {
         const struct conf_row *row = &conf_rows[i];
-        if (row->type != CONF_TEXT || row->section == CONF_IN_LISTENER)
+        if (row->type != CONF_TEXT || conf_is_named(row->section))
             continue;
         slice *value = conf_value(c, NULL, row);
         if (slice_is_empty(*value))
@@ -282,9 +353,9 @@ struct conf *conf_parse(slice name, slice text, struct buf *errors)
         .section = CONF_SECTIONS,
         .keys = arena_array(a, unsigned, conf_row_count),
         .listeners = arena_array(a, struct conf_listener, CONF_LISTENERS_MAX),
-        .listener_lines = arena_array(a, struct conf_listener_lines, CONF_LISTENERS_MAX),
+        .listener_lines = arena_array(a, struct conf_named_lines, CONF_LISTENERS_MAX),
     };
-    set_defaults(c, NULL);
+    set_defaults(c, CONF_SECTIONS, NULL);
     if (slice_starts(text, SLICE("\xef\xbb\xbf"))) /* a byte order mark */
         text = slice_from(text, 3);
     slice line;
@@ -296,8 +367,10 @@ struct conf *conf_parse(slice name, slice text, struct buf *errors)
         add_default_listeners(&p);
     c->listeners = p.listeners;
     c->listener_count = p.listener_count;
+    c->destinations = p.destinations;
+    c->destination_count = p.destination_count;
     derive(c);
-    struct conf_lines lines = {p.keys, p.listener_lines};
+    struct conf_lines lines = {p.keys, p.listener_lines, p.destination_lines};
     /* Relations of values that could not be read would only confuse. */
     if (p.problems == 0)
         p.problems = conf_check(c, name, &lines, errors);

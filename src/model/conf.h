@@ -11,6 +11,12 @@
 #include "codec/host.h"
 
 /* Values of the CHOICE rows, in their order. */
+enum conf_destination_tls {
+    CONF_DESTINATION_TLS_NONE,
+    CONF_DESTINATION_TLS_OPPORTUNISTIC,
+    CONF_DESTINATION_TLS_ENCRYPT,
+    CONF_DESTINATION_TLS_VERIFY,
+};
 enum conf_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
 enum conf_transport { CONF_CAPTURE, CONF_SMARTHOST, CONF_DIRECT };
 enum conf_relay_tls {
@@ -40,6 +46,7 @@ enum conf_log_format { CONF_LOGFMT, CONF_JSON };
 #define CONF_PICK_listener CONF_NOTHING
 #define CONF_PICK_submission CONF_NOTHING
 #define CONF_PICK_delivery CONF_NOTHING
+#define CONF_PICK_destination CONF_NOTHING
 #define CONF_PICK_smarthost CONF_NOTHING
 #define CONF_PICK_resolver CONF_NOTHING
 #define CONF_PICK_journal CONF_NOTHING
@@ -94,6 +101,15 @@ struct conf_delivery {
 #include "model/params.def"
 #undef CONF_PICK_delivery
 #define CONF_PICK_delivery CONF_NOTHING
+};
+
+struct conf_destination {
+    slice name; /* of the section: a domain, ".DOMAIN" for all below it, "*" for all */
+#undef CONF_PICK_destination
+#define CONF_PICK_destination CONF_TAKE
+#include "model/params.def"
+#undef CONF_PICK_destination
+#define CONF_PICK_destination CONF_NOTHING
 };
 
 struct conf_smarthost {
@@ -165,6 +181,8 @@ struct conf {
     struct conf_policy_service policy_service;
     const struct conf_listener *listeners;
     size_t listener_count;
+    const struct conf_destination *destinations;
+    size_t destination_count;
     struct arena arena; /* owns all of the above */
 };
 
@@ -185,6 +203,11 @@ void conf_write(const struct conf *c, bool documented, struct buf *out) NONNULL(
  * that were kept, their names ("server.node, listeners") appended to *names. */
 unsigned conf_keep_fixed(struct conf *fresh, const struct conf *old, struct buf *names)
     NONNULL(1, 2, 3);
+
+/* The one for a domain (lower case, as DNS knows it): its own, else the longest ".DOMAIN" that
+ * it is below, else "*"; NULL: there is none. */
+const struct conf_destination *conf_destination_find(const struct conf_destination *list,
+                                                     size_t count, slice domain);
 
 /* A listener's address, taken apart: *address and *port are set for CONF_ENDPOINT_INET only. */
 enum conf_endpoint_kind { CONF_ENDPOINT_BAD, CONF_ENDPOINT_INET, CONF_ENDPOINT_UNIX };

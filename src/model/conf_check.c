@@ -15,7 +15,7 @@ struct check {
 static unsigned line_of(const struct check *k, const void *value)
 {
     for (size_t i = 0; i < conf_row_count; i++)
-        if (conf_rows[i].section != CONF_IN_LISTENER &&
+        if (!conf_is_named(conf_rows[i].section) &&
             conf_value(k->conf, NULL, &conf_rows[i]) == value)
             return k->lines->keys[i];
     return 0;
@@ -24,7 +24,7 @@ static unsigned line_of(const struct check *k, const void *value)
 static unsigned listener_line(const struct check *k, size_t listener, const void *value)
 {
     const struct conf_listener *l = &k->conf->listeners[listener];
-    const struct conf_listener_lines *lines = &k->lines->listeners[listener];
+    const struct conf_named_lines *lines = &k->lines->listeners[listener];
     for (size_t i = 0; i < conf_row_count; i++)
         if (conf_rows[i].section == CONF_IN_LISTENER &&
             conf_value(NULL, l, &conf_rows[i]) == value && lines->keys[i])
@@ -195,6 +195,7 @@ static void check_paths(struct check *k)
     check_path(k, &c->smarthost.ca_file, "ca-file");
     check_path(k, &c->smarthost.secret_file, "password-file");
     check_path(k, &c->resolver.trust_anchor, "trust-anchor");
+    check_path(k, &c->delivery.ca_file, "ca-file");
     check_path(k, &c->api.socket, "socket");
     slice capture = c->delivery.capture_dir;
     if (slice_starts(capture, SLICE("/")) || slice_search(capture, SLICE("..")) >= 0)
@@ -276,6 +277,25 @@ static void check_numbers(struct check *k)
                 "retry-first is longer than retry-longest; make it shorter");
 }
 
+static void check_destination(struct check *k, size_t i)
+{
+    const struct conf_destination *d = &k->conf->destinations[i];
+    unsigned line = k->lines->destinations[i].section;
+    slice rest = d->hosts, name;
+    if (!slice_is_empty(d->hosts) && d->tls != CONF_DESTINATION_TLS_VERIFY)
+        PROBLEM(k, line, "destination %.*s has `hosts`, which only `tls = verify` looks at",
+                SLICE_ARG(d->name));
+    while (slice_split(&rest, ' ', &name)) {
+        slice host = slice_starts(name, SLICE(".")) ? slice_from(name, 1) : name;
+        if (!slice_is_empty(name) && !host_is_name(host, false))
+            PROBLEM(
+                k, line,
+                "hosts: `%.*s` is no host name; write `mx.example.com`, or `.example.com` for "
+                "any name below it",
+                SLICE_ARG(name));
+    }
+}
+
 unsigned conf_check(const struct conf *c, slice name, const struct conf_lines *lines,
                     struct buf *errors)
 {
@@ -288,5 +308,7 @@ unsigned conf_check(const struct conf *c, slice name, const struct conf_lines *l
     check_policy_service(&k);
     for (size_t i = 0; i < c->listener_count; i++)
         check_listener(&k, i);
+    for (size_t i = 0; i < c->destination_count; i++)
+        check_destination(&k, i);
     return k.problems;
 }

@@ -9,6 +9,7 @@
 #define STRUCT_listener struct conf_listener
 #define STRUCT_submission struct conf_submission
 #define STRUCT_delivery struct conf_delivery
+#define STRUCT_destination struct conf_destination
 #define STRUCT_smarthost struct conf_smarthost
 #define STRUCT_resolver struct conf_resolver
 #define STRUCT_journal struct conf_journal
@@ -22,6 +23,7 @@
 #define ID_listener CONF_IN_LISTENER
 #define ID_submission CONF_IN_SUBMISSION
 #define ID_delivery CONF_IN_DELIVERY
+#define ID_destination CONF_IN_DESTINATION
 #define ID_smarthost CONF_IN_SMARTHOST
 #define ID_resolver CONF_IN_RESOLVER
 #define ID_journal CONF_IN_JOURNAL
@@ -72,7 +74,7 @@ const size_t conf_row_count = COUNT_OF(conf_rows);
 
 static const struct {
     const char *name;
-    size_t offset; /* in struct conf; listeners are elsewhere */
+    size_t offset; /* in struct conf; named ones are elsewhere */
 } sections[CONF_SECTIONS] = {
     [CONF_IN_SERVER] = {"server", offsetof(struct conf, server)},
     [CONF_IN_LOG] = {"log", offsetof(struct conf, log)},
@@ -80,6 +82,7 @@ static const struct {
     [CONF_IN_LISTENER] = {"listener", 0},
     [CONF_IN_SUBMISSION] = {"submission", offsetof(struct conf, submission)},
     [CONF_IN_DELIVERY] = {"delivery", offsetof(struct conf, delivery)},
+    [CONF_IN_DESTINATION] = {"destination", 0},
     [CONF_IN_SMARTHOST] = {"smarthost", offsetof(struct conf, smarthost)},
     [CONF_IN_RESOLVER] = {"resolver", offsetof(struct conf, resolver)},
     [CONF_IN_JOURNAL] = {"journal", offsetof(struct conf, journal)},
@@ -109,11 +112,15 @@ const struct conf_row *conf_row_find(enum conf_section s, slice key)
     return NULL;
 }
 
-void *conf_value(const struct conf *c, const struct conf_listener *listener,
-                 const struct conf_row *row)
+bool conf_is_named(enum conf_section s)
 {
-    const char *base = (const char *)listener;
-    if (row->section != CONF_IN_LISTENER)
+    return s == CONF_IN_LISTENER || s == CONF_IN_DESTINATION;
+}
+
+void *conf_value(const struct conf *c, const void *named, const struct conf_row *row)
+{
+    const char *base = named;
+    if (!conf_is_named(row->section))
         base = (const char *)c + sections[row->section].offset;
     return (void *)(uintptr_t)(base + row->offset);
 }
@@ -194,7 +201,7 @@ static slice host_name(struct arena *a)
 slice conf_derived(const struct conf *c, const struct conf_row *row, struct arena *a)
 {
     const void *value = conf_value(c, NULL, row);
-    if (row->section == CONF_IN_LISTENER)
+    if (conf_is_named(row->section))
         return SLICE("");
     if (value == &c->server.hostname)
         return host_name(a);
@@ -205,4 +212,24 @@ slice conf_derived(const struct conf *c, const struct conf_row *row, struct aren
     if (value == &c->tls.key)
         return c->tls.certificate;
     return SLICE("");
+}
+
+/* The part of a destination's name that must be the end of the domain: all of it for "*". */
+static bool is_below(slice domain, slice name)
+{
+    return slice_eq(name, SLICE("*")) ||
+           (slice_starts(name, SLICE(".")) && slice_ends(domain, name));
+}
+
+const struct conf_destination *conf_destination_find(const struct conf_destination *list,
+                                                     size_t count, slice domain)
+{
+    const struct conf_destination *best = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (slice_eq(list[i].name, domain))
+            return &list[i];
+        if (is_below(domain, list[i].name) && (!best || list[i].name.len > best->name.len))
+            best = &list[i];
+    }
+    return best;
 }

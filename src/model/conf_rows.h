@@ -11,6 +11,7 @@ enum conf_section {
     CONF_IN_LISTENER,
     CONF_IN_SUBMISSION,
     CONF_IN_DELIVERY,
+    CONF_IN_DESTINATION,
     CONF_IN_SMARTHOST,
     CONF_IN_RESOLVER,
     CONF_IN_JOURNAL,
@@ -53,9 +54,12 @@ const char *conf_section_name(enum conf_section s);
 enum conf_section conf_section_find(slice name);
 /* The row or NULL. */
 const struct conf_row *conf_row_find(enum conf_section s, slice key);
-/* Where the row's value is; `listener` for rows of CONF_IN_LISTENER, which are not in *c. */
-void *conf_value(const struct conf *c, const struct conf_listener *listener,
-                 const struct conf_row *row) NONNULL(3);
+/* Sections that may be repeated, each with a name: listeners and destinations. */
+bool conf_is_named(enum conf_section s);
+/* Where the row's value is; `named`: the listener or destination whose row it is, which are not
+ * in *c. */
+void *conf_value(const struct conf *c, const void *named, const struct conf_row *row)
+    NONNULL(3);
 void conf_set_default(void *value, const struct conf_row *row) NONNULL(1, 2);
 bool conf_value_eq(const void *a, const void *b, const struct conf_row *row) NONNULL(1, 2, 3);
 
@@ -76,13 +80,14 @@ slice conf_derived(const struct conf *c, const struct conf_row *row, struct aren
     NONNULL(1, 2, 3);
 
 /* Where things were said, for the messages about relations between them; 0: nowhere. */
-struct conf_listener_lines {
+struct conf_named_lines {
     unsigned section;
     unsigned *keys; /* by index in conf_rows */
 };
 struct conf_lines {
     const unsigned *keys; /* by index in conf_rows */
-    const struct conf_listener_lines *listeners;
+    const struct conf_named_lines *listeners;
+    const struct conf_named_lines *destinations;
 };
 
 /* Appends a line for each relation that does not hold; the number of them. */

@@ -39,7 +39,7 @@ static bool is_default(const struct conf *c, const struct conf_row *row, const v
     conf_set_default(&standard, row);
     if (conf_value_eq(&standard, value, row))
         return true;
-    if (row->type != CONF_TEXT || row->section == CONF_IN_LISTENER)
+    if (row->type != CONF_TEXT || conf_is_named(row->section))
         return false;
     struct arena a = ARENA_INIT;
     slice derived = conf_derived(c, row, &a);
@@ -48,14 +48,14 @@ static bool is_default(const struct conf *c, const struct conf_row *row, const v
     return is_derived;
 }
 
-static void write_section(const struct conf *c, const struct conf_listener *listener,
-                          enum conf_section s, bool documented, struct buf *out)
+static void write_section(const struct conf *c, const void *named, enum conf_section s,
+                          bool documented, struct buf *out)
 {
     for (size_t i = 0; i < conf_row_count; i++) {
         const struct conf_row *row = &conf_rows[i];
         if (row->section != s)
             continue;
-        const void *value = conf_value(c, listener, row);
+        const void *value = conf_value(c, named, row);
         bool is_comment = documented && is_default(c, row, value);
         if (documented)
             write_doc(row, out);
@@ -92,22 +92,43 @@ static const char alternatives[] = "\n# Alternatives, for clients behind network
                                    "#address = [::]:2525\n"
                                    "#tls = starttls\n";
 
+static void write_listeners(const struct conf *c, bool documented, struct buf *out)
+{
+    for (size_t i = 0; i < c->listener_count; i++) {
+        buf_printf(out, "\n[listener %.*s]\n", SLICE_ARG(c->listeners[i].name));
+        write_section(c, &c->listeners[i], CONF_IN_LISTENER, documented && i == 0, out);
+    }
+    if (documented)
+        buf_append(out, slice_of(alternatives));
+}
+
+/* Without any, what one would say is in comments. */
+static void write_destinations(const struct conf *c, bool documented, struct buf *out)
+{
+    struct conf_destination none = {.tls = CONF_DESTINATION_TLS_OPPORTUNISTIC};
+    if (c->destination_count == 0 && documented) {
+        buf_append(out, SLICE("\n#[destination example.com]\n"));
+        write_section(c, &none, CONF_IN_DESTINATION, true, out);
+    }
+    for (size_t i = 0; i < c->destination_count; i++) {
+        buf_printf(out, "\n[destination %.*s]\n", SLICE_ARG(c->destinations[i].name));
+        write_section(c, &c->destinations[i], CONF_IN_DESTINATION, documented && i == 0, out);
+    }
+}
+
 void conf_write(const struct conf *c, bool documented, struct buf *out)
 {
     if (documented)
         buf_append(out, slice_of(intro));
     for (enum conf_section s = 0; s < CONF_SECTIONS; s++) {
-        if (s != CONF_IN_LISTENER) {
+        if (s == CONF_IN_LISTENER) {
+            write_listeners(c, documented, out);
+        } else if (s == CONF_IN_DESTINATION) {
+            write_destinations(c, documented, out);
+        } else {
             buf_printf(out, "%s[%s]\n", out->len ? "\n" : "", conf_section_name(s));
             write_section(c, NULL, s, documented, out);
-            continue;
         }
-        for (size_t i = 0; i < c->listener_count; i++) {
-            buf_printf(out, "\n[listener %.*s]\n", SLICE_ARG(c->listeners[i].name));
-            write_section(c, &c->listeners[i], s, documented && i == 0, out);
-        }
-        if (documented)
-            buf_append(out, slice_of(alternatives));
     }
 }
 
@@ -162,7 +183,7 @@ unsigned conf_keep_fixed(struct conf *fresh, const struct conf *old, struct buf 
     unsigned kept = 0;
     for (size_t i = 0; i < conf_row_count; i++) {
         const struct conf_row *row = &conf_rows[i];
-        if (row->reload != CONF_RESTART || row->section == CONF_IN_LISTENER)
+        if (row->reload != CONF_RESTART || conf_is_named(row->section))
             continue;
         void *to = conf_value(fresh, NULL, row);
         const void *from = conf_value(old, NULL, row);

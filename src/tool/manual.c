@@ -172,7 +172,11 @@ static void conf_page(void)
         "accounts and credentials are not here; see\n.BR utpost (1).\n.PP\n"
         "The file has sections in brackets and lines \\fIkey\\fR = \\fIvalue\\fR; a line that\n"
         "begins with # is a comment. There is one section \\fB[listener\\fR"
-        " \\fINAME\\fR\\fB]\\fR for\neach listener. Unknown keys and bad values are refused,"
+        " \\fINAME\\fR\\fB]\\fR for\neach listener, and any number of"
+        " \\fB[destination\\fR \\fINAME\\fR\\fB]\\fR: of a\ndomain, of \\fB.\\fR and a domain "
+        "for all"
+        " below it, or of \\fB*\\fR for all; the nearest one\ncounts. Unknown keys and bad "
+        "values are refused,"
         " with the line and what would be\nright; \\fButpost config check\\fR reads the file as"
         " the server does. SIGHUP makes the server\nread it again; a file with errors changes"
         " nothing.\n"
@@ -182,7 +186,7 @@ static void conf_page(void)
         stdout);
     for (int section = 0; section < CONF_SECTIONS; section++) {
         enum conf_section s = (enum conf_section)section;
-        printf(".SH [%s%s]\n", conf_section_name(s), s == CONF_IN_LISTENER ? " NAME" : "");
+        printf(".SH [%s%s]\n", conf_section_name(s), conf_is_named(s) ? " NAME" : "");
         for (size_t i = 0; i < conf_row_count; i++)
             if (conf_rows[i].section == s)
                 put_key(&conf_rows[i]);

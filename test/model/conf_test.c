@@ -119,7 +119,7 @@ static const struct {
      "t.conf:1: unknown section [submision]; did you mean [submission]?\n"},
     {"a section like no other", "[xylophones]\n",
      "t.conf:1: unknown section [xylophones]; the sections are server, log, tls, listener "
-     "NAME, submission, delivery, smarthost, resolver, journal, api and "
+     "NAME, submission, delivery, destination NAME, smarthost, resolver, journal, api and "
      "retention\n"},
     {"an open section", "[server\n",
      "t.conf:1: a section's line ends with `]`; for example [server]\n"},
@@ -220,6 +220,25 @@ static const struct {
      "t.conf:2: forward: too many name servers; at most 8\n"},
     {"a relative anchor", "[resolver]\ntrust-anchor = root.key\n",
      "t.conf:2: trust-anchor: `root.key` is not absolute; begin it with `/`\n"},
+    {"a destination without a name", "[destination]\ntls = encrypt\n",
+     "t.conf:1: a destination needs a domain, `.` and a domain for all below it, or `*` for "
+     "all; "
+     "for example [destination example.com]\n"},
+    {"a destination that is none", "[destination a b]\n",
+     "t.conf:1: a destination needs a domain, `.` and a domain for all below it, or `*` for "
+     "all; "
+     "for example [destination example.com]\n"},
+    {"a destination twice", "[destination a.example]\n[destination A.example]\n",
+     "t.conf:2: destination a.example is there already, in line 1; keep one of them\n"},
+    {"hosts that nobody looks at",
+     "[destination a.example]\ntls = encrypt\nhosts = b.example\n",
+     "t.conf:1: destination a.example has `hosts`, which only `tls = verify` looks at\n"},
+    {"hosts that are none", "[destination a.example]\ntls = verify\nhosts = b.example *.c\n",
+     "t.conf:1: hosts: `*.c` is no host name; write `mx.example.com`, or `.example.com` for "
+     "any "
+     "name below it\n"},
+    {"a destination's key", "[delivery]\nhosts = a.example\n",
+     "t.conf:2: [delivery] has no key `hosts`; it belongs in [destination NAME]\n"},
     {"a key alone", "[tls]\nkey = /k.pem\n",
      "t.conf:2: a key without its certificate; set `certificate` too, or leave both out\n"},
     {"retries that shrink", "[delivery]\nretry-first = 5h\n",
@@ -252,6 +271,8 @@ static void what_is_written_is_read_again(void **state)
                                "[listener x]\naddress = [::1]:26\nplaintext-auth = yes\n"
                                "[smarthost]\nhost = 192.0.2.1\nport = 26\n"
                                "[delivery]\ntransport = smarthost\nretry-first = 90s\n"
+                               "[destination A.example]\ntls = verify\nhosts = .b.example\n"
+                               "[destination *]\ntls = encrypt\n"
                                "[submission]\nmax-message-size = 1025\n";
     for (int documented = 0; documented < 2; documented++) {
         struct conf *first = parse_good(text);
@@ -269,11 +290,36 @@ static void what_is_written_is_read_again(void **state)
         assert_int_equal(second->submission.max_message, 1025);
         assert_true(second->listeners[0].plaintext_auth);
         assert_int_equal(second->listener_count, 1);
+        assert_int_equal(second->destination_count, 2);
+        assert_text(second->destinations[0].name, "a.example");
+        assert_text(second->destinations[0].hosts, ".b.example");
+        assert_int_equal(second->destinations[1].tls, CONF_DESTINATION_TLS_ENCRYPT);
         buf_fini(&one);
         buf_fini(&two);
         conf_free(&first);
         conf_free(&second);
     }
+}
+
+static void the_nearest_destination_counts(void **state)
+{
+    (void)state;
+    struct conf *c = parse_good("[destination .example.org]\n[destination *]\n"
+                                "[destination a.example.org]\n[destination .a.example.org]\n");
+    static const struct {
+        const char *domain, *name;
+    } rows[] = {
+        {"a.example.org", "a.example.org"}, {"b.a.example.org", ".a.example.org"},
+        {"b.example.org", ".example.org"},  {"example.org", "*"},
+        {"xa.example.org", ".example.org"}, {"elsewhere.test", "*"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        assert_text(conf_destination_find(c->destinations, c->destination_count,
+                                          slice_of(rows[i].domain))
+                        ->name,
+                    rows[i].name);
+    assert_null(conf_destination_find(c->destinations, 1, SLICE("example.org")));
+    conf_free(&c);
 }
 
 static void the_sample_documents_and_sets_nothing_of_this_machine(void **state)
@@ -396,6 +442,7 @@ int main(void)
         cmocka_unit_test(every_type_is_read),
         cmocka_unit_test(each_mistake_is_told_with_its_line),
         cmocka_unit_test(what_is_written_is_read_again),
+        cmocka_unit_test(the_nearest_destination_counts),
         cmocka_unit_test(the_sample_documents_and_sets_nothing_of_this_machine),
         cmocka_unit_test(a_reload_keeps_what_needs_a_restart),
         cmocka_unit_test(a_missing_file_is_told),
