@@ -6,12 +6,14 @@
 #include "net/address.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Messages that are sorted in one turn; the others come in the next one. */
-enum { SORTED_MAX = 200 };
+enum { SORTED_MAX = 200, CA_FILE_MAX = 4 * 1024 * 1024 };
 
 static const span SWEEP = 10 * SPAN_SECOND;
 
@@ -49,18 +51,73 @@ static void on_more(void *ctx)
     (void)ctx; /* the turn's end looks */
 }
 
-struct direct *direct_new(struct courier *c, const struct conf *conf, struct buf *why)
+static int read_file(const char *path, struct buf *out)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int err = 0;
+    ssize_t n = 1;
+    while (err == 0 && n > 0) {
+        err = buf_reserve(out, 4096);
+        n = err < 0 ? 0 : read(fd, out->ptr + out->len, 4096);
+        if (n < 0)
+            err = -errno;
+        else
+            out->len += (size_t)n;
+    }
+    close(fd);
+    return err;
+}
+
+/* NULL, too, with the reason in *why. */
+static struct tls_context *make_verifying(const struct conf *conf, struct buf *why)
+{
+    struct arena a = ARENA_INIT;
+    struct buf pem = BUF_BOUNDED(CA_FILE_MAX);
+    struct tls_options trusted = {.verify = true};
+    struct tls_context *tls = NULL;
+    slice file = conf->delivery.ca_file;
+    int err = slice_is_empty(file) ? 0 : read_file(arena_cstr(&a, file), &pem);
+    trusted.ca_pem = buf_slice(&pem);
+    if (err < 0)
+        buf_printf(why, "%.*s: %s", SLICE_ARG(file), strerror(-err));
+    else if (pem.len == 0 && !slice_is_empty(file))
+        buf_printf(why, "%.*s is empty", SLICE_ARG(file));
+    else
+        tls = tls_client(&trusted, why);
+    buf_fini(&pem);
+    arena_fini(&a);
+    return tls;
+}
+
+static bool make_tls(struct direct *x, const struct conf *conf, struct buf *why)
 {
     const struct tls_options any_certificate = {0};
-    struct tls_context *tls = tls_client(&any_certificate, why);
-    if (!tls)
-        return NULL;
+    bool wants_verifying = false;
+    for (size_t i = 0; i < conf->destination_count; i++)
+        wants_verifying =
+            wants_verifying || conf->destinations[i].tls == CONF_DESTINATION_TLS_VERIFY;
+    x->tls = tls_client(&any_certificate, why);
+    if (x->tls && wants_verifying)
+        x->verifying = make_verifying(conf, why);
+    return x->tls && (x->verifying || !wants_verifying);
+}
+
+struct direct *direct_new(struct courier *c, const struct conf *conf, struct buf *why)
+{
     struct direct *x = xcalloc(1, sizeof(*x));
     x->courier = c;
-    x->tls = tls;
+    if (!make_tls(x, conf, why)) {
+        tls_unref(&x->tls);
+        free(x);
+        return NULL;
+    }
     settings_init(&x->settings, conf, (slice){0});
     x->policy.hostname = x->settings.relay.helo;
     x->policy.allow_special = conf->delivery.allow_private;
+    x->policy.uses_dane = conf->delivery.dane;
+    x->policy.port = x->settings.port;
     find_own(x);
     destination_init(c->queue, &x->destination);
     map_init(&x->sites, c->queue->seed);
@@ -103,6 +160,7 @@ void direct_free(struct direct **at)
     letter_fini(&x->letter);
     destination_fini(&x->destination);
     tls_unref(&x->tls);
+    tls_unref(&x->verifying);
     settings_fini(&x->settings);
     free(x->own);
     free(x);
@@ -137,7 +195,10 @@ static struct site *find_site(struct direct *x, struct arena *a, slice address)
     struct site *s = map_get(&x->sites, domain);
     if (s)
         return s;
-    s = site_new_domain(x->courier, &x->settings, x->tls, &x->policy, &x->pool, domain);
+    settings_for(&x->settings, domain);
+    bool verifies = x->settings.tls_level == TLS_LEVEL_VERIFY;
+    s = site_new_domain(x->courier, &x->settings, verifies ? x->verifying : x->tls, &x->policy,
+                        &x->pool, domain);
     map_put(&x->sites, slice_of(s->name), s);
     return s;
 }

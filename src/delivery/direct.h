@@ -2,8 +2,8 @@
  *
  * Messages come in unsorted, after a restart and a change of transport too; when they are READY
  * their recipients' domains are read from the envelope and each goes to its domain's site. A
- * site lives as long as something is queued for it, and a little longer. TLS is used when it is
- * offered, with any certificate. */
+ * site lives as long as something is queued for it, and a little longer. How well its
+ * connections are protected is said by the configuration and by DANE (policy/tls_level). */
 #ifndef DELIVERY_DIRECT_H
 #define DELIVERY_DIRECT_H
 
@@ -12,7 +12,8 @@
 struct direct {
     struct courier *courier;
     struct settings settings;
-    struct tls_context *tls;
+    struct tls_context *tls;       /* any certificate, or what DANE says */
+    struct tls_context *verifying; /* those of trusted authorities; NULL when nobody asks */
     struct route_policy policy;
     struct address *own;            /* addresses of this machine, for the policy */
     struct destination destination; /* what is not sorted yet */

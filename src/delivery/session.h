@@ -10,7 +10,7 @@
 #include "delivery/site.h"
 #include "net/stream.h"
 
-enum { SESSION_TLS_MAX = 80 };
+enum { SESSION_TLS_MAX = 400, SESSION_TLS_NAMES_MAX = 16 };
 
 struct session {
     struct list node; /* in its site */
@@ -33,7 +33,8 @@ struct session {
     unsigned messages;
     char host[TARGET_NAME_MAX + 1];
     char remote[SITE_REMOTE_MAX + 1];
-    char tls[SESSION_TLS_MAX + 1]; /* version and cipher; empty: in plain text */
+    struct dane *dane;             /* of the host */
+    char tls[SESSION_TLS_MAX + 1]; /* see tls_session_text; empty: in plain text */
 
     /* in hand */
     struct parcel *parcel;

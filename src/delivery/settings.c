@@ -7,6 +7,10 @@ static const enum relay_tls tls_of[] = {RELAY_TLS_NONE, RELAY_TLS_OPPORTUNISTIC,
                                         RELAY_TLS_ENCRYPT, RELAY_TLS_VERIFY,
                                         RELAY_TLS_IMPLICIT};
 
+/* Values of the key `tls` of [destination], in their order. */
+static const enum tls_level level_of[] = {TLS_LEVEL_NONE, TLS_LEVEL_OPPORTUNISTIC,
+                                          TLS_LEVEL_ENCRYPT, TLS_LEVEL_VERIFY};
+
 static slice first_line(slice text)
 {
     slice line = {0};
@@ -15,6 +19,30 @@ static slice first_line(slice text)
     while (line.len > 0 && line.ptr[line.len - 1] == '\r')
         line.len--;
     return line;
+}
+
+static void init_direct(struct settings *s, const struct conf *c)
+{
+    size_t count = c->destination_count;
+    struct conf_destination *list = arena_array(&s->arena, struct conf_destination, count);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = c->destinations[i];
+        list[i].name = arena_dup(&s->arena, list[i].name);
+        list[i].hosts = arena_dup(&s->arena, list[i].hosts);
+    }
+    s->destinations = list;
+    s->destination_count = count;
+    s->port = (uint16_t)c->delivery.direct_port;
+    s->relay = (struct relay_config){.helo = arena_dup(&s->arena, c->server.hostname)};
+}
+
+void settings_for(struct settings *s, slice domain)
+{
+    const struct conf_destination *d =
+        conf_destination_find(s->destinations, s->destination_count, domain);
+    INVARIANT(!d || d->tls < COUNT_OF(level_of));
+    s->tls_level = d ? level_of[d->tls] : TLS_LEVEL_OPPORTUNISTIC;
+    s->tls_hosts = d ? d->hosts : SLICE("");
 }
 
 void settings_init(struct settings *s, const struct conf *c, slice secret)
@@ -36,9 +64,7 @@ void settings_init(struct settings *s, const struct conf *c, slice secret)
         .port = (uint16_t)h->port,
     };
     if (s->transport == CONF_DIRECT) {
-        s->port = (uint16_t)d->direct_port;
-        s->relay = (struct relay_config){.helo = arena_dup(&s->arena, c->server.hostname),
-                                         .tls = RELAY_TLS_OPPORTUNISTIC};
+        init_direct(s, c);
         return;
     }
     s->capture_dir = arena_cstr(&s->arena, d->capture_dir);

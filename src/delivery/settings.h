@@ -6,6 +6,7 @@
 #include "dialog/relay.h"
 #include "model/conf.h"
 #include "policy/retry.h"
+#include "policy/tls_level.h"
 
 struct settings {
     struct arena arena; /* owns the texts */
@@ -22,10 +23,17 @@ struct settings {
     const char *capture_dir;
     uint16_t port;
     struct relay_config relay; /* our name, TLS, sign-in */
+    /* direct: */
+    const struct conf_destination *destinations;
+    size_t destination_count;
+    enum tls_level tls_level; /* of the destination */
+    slice tls_hosts;          /* names for its certificate, with blanks between */
 };
 
 /* secret: the password's file; its first line counts. */
 void settings_init(struct settings *s, const struct conf *c, slice secret) NONNULL(1, 2);
+/* What the configuration says of the domain is put in its place. */
+void settings_for(struct settings *s, slice domain) NONNULL(1);
 /* Wipes the password. */
 void settings_fini(struct settings *s) NONNULL(1);
 

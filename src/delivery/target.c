@@ -26,10 +26,19 @@ static void set_address(struct target_address *to, const struct address *a, slic
         address_format(a, to->host);
 }
 
+static void forget(struct target *t)
+{
+    for (unsigned i = 0; i < t->count; i++)
+        dane_unref(&t->addresses[i].dane);
+    free(t->addresses);
+    t->addresses = NULL;
+    t->count = 0;
+}
+
 /* Room for that many, in the place of those it had. */
 static void renew(struct target *t, size_t count)
 {
-    free(t->addresses);
+    forget(t);
     t->addresses = xcalloc(count, sizeof(*t->addresses));
     t->count = (unsigned)count;
     t->cursor = 0;
@@ -69,8 +78,7 @@ void target_fini(struct target *t)
     lookup_free(t->lookup);
     t->lookup = NULL;
     resolve_free(&t->resolve);
-    free(t->addresses);
-    t->addresses = NULL;
+    forget(t);
 }
 
 bool target_is_looking(const struct target *t)
@@ -171,8 +179,10 @@ static void on_route(void *ctx)
     t->resolve = NULL;
     if (r->target_count > 0)
         renew(t, r->target_count);
-    for (size_t i = 0; i < r->target_count; i++)
+    for (size_t i = 0; i < r->target_count; i++) {
         set_address(&t->addresses[i], &r->targets[i].address, r->targets[i].host);
+        t->addresses[i].dane = dane_new(r->targets[i].dane);
+    }
     t->on_found(t->ctx, r->target_count > 0 ? NULL : &trouble);
     resolve_free(&x);
 }
@@ -197,7 +207,7 @@ const struct target_address *target_address(struct target *t, unsigned *index)
         *index = t->cursor;
         return &t->addresses[t->cursor];
     }
-    t->count = 0;
+    forget(t);
     if (t->resolver)
         look_up_domain(t);
     else
@@ -225,6 +235,6 @@ bool target_next(struct target *t, unsigned index)
     }
     t->cursor = 0;
     if (!t->is_literal)
-        t->count = 0;
+        forget(t);
     return false;
 }

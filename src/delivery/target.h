@@ -7,6 +7,7 @@
 #ifndef DELIVERY_TARGET_H
 #define DELIVERY_TARGET_H
 
+#include "delivery/dane.h"
 #include "net/jobs.h"
 #include "net/resolve.h"
 
@@ -16,6 +17,7 @@ enum { TARGET_ADDRESSES_MAX = 16, TARGET_NAME_MAX = 253 };
 struct target_address {
     struct address address;
     char host[TARGET_NAME_MAX + 1]; /* whose it is; of a literal, itself without brackets */
+    struct dane *dane;              /* of the host; NULL: none */
 };
 
 /* Why there are no addresses. */

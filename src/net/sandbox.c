@@ -160,8 +160,10 @@ static int allow_state(int rules, const struct ruleset *r, enum role_kind kind,
     if (err == 0 && kind == ROLE_DELIVERY) {
         struct arena a = ARENA_INIT;
         err = allow(rules, r, state, arena_cstr(&a, conf->delivery.capture_dir), WRITE);
-        if (err == 0 && conf->resolver.trust_anchor.len > 0)
-            err = allow(rules, r, AT_FDCWD, arena_cstr(&a, conf->resolver.trust_anchor), READ);
+        const slice files[] = {conf->resolver.trust_anchor, conf->delivery.ca_file};
+        for (size_t i = 0; i < COUNT_OF(files) && err == 0; i++)
+            if (files[i].len > 0)
+                err = allow(rules, r, AT_FDCWD, arena_cstr(&a, files[i]), READ);
         arena_fini(&a);
     }
     return err;

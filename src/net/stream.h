@@ -51,13 +51,13 @@ size_t stream_backlog(const struct stream *s) NONNULL(1);
 /* The connection has broken, and on_end will tell or has told: what is written goes nowhere. */
 bool stream_is_broken(const struct stream *s) NONNULL(1);
 
-/* TLS from here on; host: name to verify (client), SNI; NULL for servers. Kept input must be
+/* TLS from here on; peer: whom to expect (client); NULL for servers. Kept input must be
  * empty (server: bytes behind STARTTLS were refused before), or it fails. on_tls tells; until
  * then what is written is dropped. */
-void stream_start_tls(struct stream *s, struct tls_context *tls, const char *host)
+void stream_start_tls(struct stream *s, struct tls_context *tls, const struct tls_peer *peer)
     NONNULL(1, 2);
 bool stream_is_tls(const struct stream *s) NONNULL(1);
-/* "TLSv1.3 TLS_AES_256_GCM_SHA384", in the arena; empty without TLS. */
+/* See tls_session_text, in the arena; empty without TLS. */
 slice stream_tls_text(const struct stream *s, struct arena *a) NONNULL(1, 2);
 /* Why TLS failed, for people; static or the stream's. */
 const char *stream_error_text(const struct stream *s) NONNULL(1);

@@ -164,10 +164,10 @@ void stream_fail_tls(struct stream *s, const char *reason)
     stream_update_poll(s, true);
 }
 
-void stream_start_tls(struct stream *s, struct tls_context *tls, const char *host)
+void stream_start_tls(struct stream *s, struct tls_context *tls, const struct tls_peer *peer)
 {
     INVARIANT(!s->tls);
-    s->tls = tls_session_new(tls, host);
+    s->tls = tls_session_new(tls, peer);
     if (!s->tls) {
         stream_fail_tls(s, "out of memory");
         return;

@@ -3,7 +3,7 @@
 #define NET_TLS_H
 
 #include "base/buf.h"
-#include "base/slice.h"
+#include "codec/dns.h"
 
 struct tls_context; /* reference-counted: a reload replaces it under living sessions */
 
@@ -11,6 +11,21 @@ struct tls_options {
     bool tls13_only;
     bool verify;  /* client: check the chain and the host name */
     slice ca_pem; /* client: trusted certificates; empty: the system's */
+};
+
+/* Whom a client expects at the other end; of this session, all of it borrowed for the call. */
+struct tls_peer {
+    const char *host; /* its name or address: for SNI, and what the certificate must be for */
+    /* Other names, one of which will do as well; a name that begins with "." stands for all
+     * below it. */
+    const char *const *names;
+    size_t name_count;
+    bool is_only_names; /* and `host` itself will not */
+    /* TLSA records (RFC 7672; usages 2 and 3 only): the certificate must fit one of them, and
+     * with usage 2 be for one of the names; authorities that the context trusts do not count.
+     */
+    const struct dns_tlsa *tlsa;
+    size_t tlsa_count;
 };
 
 /* From PEM text (chain and key may be in one). NULL with the reason for people in *why. */

@@ -67,17 +67,46 @@ BIO_METHOD *tls_bio_method(void)
     return m;
 }
 
-static bool expect_host(SSL *ssl, const char *host)
+/* The names, the host's among them or not. */
+static bool expect_names(SSL *ssl, const struct tls_peer *p)
+{
+    bool ok = p->is_only_names || SSL_set1_host(ssl, p->host) == 1;
+    for (size_t i = 0; i < p->name_count && ok; i++)
+        ok = (i == 0 && p->is_only_names ? SSL_set1_host(ssl, p->names[i])
+                                         : SSL_add1_host(ssl, p->names[i])) == 1;
+    return ok;
+}
+
+static bool expect_tlsa(SSL *ssl, const struct tls_peer *p)
+{
+    size_t usable = 0;
+    if (SSL_dane_enable(ssl, p->host) != 1)
+        return false;
+    for (size_t i = 0; i < p->tlsa_count; i++) {
+        const struct dns_tlsa *t = &p->tlsa[i];
+        usable += SSL_dane_tlsa_add(ssl, t->usage, t->selector, t->matching,
+                                    (const unsigned char *)t->data.ptr, t->data.len) > 0;
+    }
+    ERR_clear_error(); /* those that this library cannot use */
+    /* With none that can be used TLS is all that is asked for (RFC 7672 section 2.2). */
+    if (usable > 0)
+        SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+    return true;
+}
+
+static bool expect(SSL *ssl, const struct tls_peer *p)
 {
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-    if (X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1)
+    if (X509_VERIFY_PARAM_set1_ip_asc(param, p->host) == 1)
         return true; /* an address: no name is sent (RFC 6066 section 3) */
     ERR_clear_error();
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+    if (p->tlsa_count > 0 && !expect_tlsa(ssl, p))
+        return false;
+    return SSL_set_tlsext_host_name(ssl, p->host) == 1 && expect_names(ssl, p);
 }
 
-struct tls_session *tls_session_new(struct tls_context *t, const char *host)
+struct tls_session *tls_session_new(struct tls_context *t, const struct tls_peer *peer)
 {
     struct tls_session *s = calloc(1, sizeof(*s));
     if (!s)
@@ -86,7 +115,7 @@ struct tls_session *tls_session_new(struct tls_context *t, const char *host)
     s->error = "no error";
     s->ssl = SSL_new(tls_ssl_ctx(t));
     BIO *b = BIO_new(tls_bio(t));
-    if (!s->ssl || !b || (host && !expect_host(s->ssl, host))) {
+    if (!s->ssl || !b || (peer && !expect(s->ssl, peer))) {
         BIO_free(b);
         tls_session_free(&s);
         return NULL;
@@ -197,7 +226,20 @@ const char *tls_session_error(const struct tls_session *s)
     return s->error;
 }
 
+static slice verified_text(const SSL *ssl, struct arena *a)
+{
+    const char *name = SSL_get0_peername((SSL *)(uintptr_t)ssl);
+    if (SSL_is_server(ssl))
+        return SLICE("");
+    if (SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE)
+        return SLICE(", certificate not verified");
+    if (SSL_get0_dane_authority((SSL *)(uintptr_t)ssl, NULL, NULL) >= 0)
+        return SLICE(", verified by DANE");
+    return name ? arena_printf(a, ", verified as %s", name) : SLICE(", verified");
+}
+
 slice tls_session_text(const struct tls_session *s, struct arena *a)
 {
-    return arena_printf(a, "%s %s", SSL_get_version(s->ssl), SSL_get_cipher_name(s->ssl));
+    return arena_printf(a, "%s %s%.*s", SSL_get_version(s->ssl), SSL_get_cipher_name(s->ssl),
+                        SLICE_ARG(verified_text(s->ssl, a)));
 }

@@ -22,7 +22,16 @@ enum then {
     RECIPIENT_FAILS, /* r1; r2 and r3 arrive */
 };
 
-enum { EACH_WAY = 0, PIPELINED = 1, ONE_BY_ONE = 2, WITH_TLS = 4, LARGE = 8 };
+enum {
+    EACH_WAY = 0,
+    PIPELINED = 1,
+    ONE_BY_ONE = 2,
+    WITH_TLS = 4,
+    LARGE = 8,
+    ENCRYPT = 16, /* [destination] tls = encrypt */
+    VERIFY = 32,
+    SECURED = WITH_TLS | ENCRYPT | VERIFY,
+};
 
 static const struct row {
     const char *name;
@@ -106,6 +115,32 @@ static const struct row {
     {"handshake: reset", AT_HANDSHAKE, DOES_RESET, NULL, IN_PLAIN_TEXT, .ways = WITH_TLS},
     {"handshake: silence", AT_HANDSHAKE, DOES_SILENCE, NULL, IN_PLAIN_TEXT, .stage = STAGE_TLS,
      MINUTES(5), .ways = WITH_TLS},
+
+    {"TLS is a must, and works", AT_NOTHING, DOES_REPLY, GOOD, ALL_ARRIVES,
+     .ways = WITH_TLS | ENCRYPT},
+    {"TLS is a must: not offered", AT_HELLO, DOES_REPLY, "250 receiver\r\n", ELSEWHERE,
+     "4.7.10", STAGE_STARTTLS, .ways = WITH_TLS | ENCRYPT,
+     .text = "TLS is required and not offered"},
+    {"TLS is a must: EHLO is not known", AT_HELLO, DOES_REPLY, NEVER, ELSEWHERE, "4.7.10",
+     STAGE_STARTTLS, .ways = WITH_TLS | ENCRYPT, .text = "TLS is required and not offered"},
+    {"TLS is a must: STARTTLS 4xx", AT_TLS_COMMAND, DOES_REPLY, "454 4.7.0 not now\r\n",
+     ELSEWHERE, "4.7.0", STAGE_STARTTLS, .ways = WITH_TLS | ENCRYPT},
+    {"TLS is a must: STARTTLS 5xx", AT_TLS_COMMAND, DOES_REPLY, NEVER, ELSEWHERE, "4.3.0",
+     STAGE_STARTTLS, .ways = WITH_TLS | ENCRYPT},
+    {"TLS is a must: STARTTLS is not answered", AT_TLS_COMMAND, DOES_SILENCE, NULL, ELSEWHERE,
+     "4.4.2", STAGE_STARTTLS, MINUTES(5), .ways = WITH_TLS | ENCRYPT,
+     .text = "no answer in time"},
+    {"TLS is a must: handshake closed", AT_HANDSHAKE, DOES_CLOSE, NULL, ELSEWHERE, "4.7.5",
+     STAGE_TLS, .ways = WITH_TLS | ENCRYPT, .text = "TLS failed"},
+    {"TLS is a must: handshake: silence", AT_HANDSHAKE, DOES_SILENCE, NULL, ELSEWHERE, "4.4.2",
+     STAGE_TLS, MINUTES(5), .ways = WITH_TLS | ENCRYPT, .text = "no answer in time"},
+    {"the certificate is right", AT_NOTHING, DOES_REPLY, GOOD, ALL_ARRIVES,
+     .ways = WITH_TLS | VERIFY},
+    {"the certificate must be right: not offered", AT_HELLO, DOES_REPLY, "250 receiver\r\n",
+     ELSEWHERE, "4.7.10", STAGE_STARTTLS, .ways = WITH_TLS | VERIFY,
+     .text = "TLS is required and not offered"},
+    {"the certificate must be right: handshake closed", AT_HANDSHAKE, DOES_CLOSE, NULL,
+     ELSEWHERE, "4.7.5", STAGE_TLS, .ways = WITH_TLS | VERIFY, .text = "TLS failed"},
 
     {"MAIL 421", AT_SENDER, DOES_REPLY, SHUT, ELSEWHERE, "4.3.2", STAGE_MAIL},
     {"MAIL 4xx", AT_SENDER, DOES_REPLY, LATER, MESSAGE_WAITS, "4.3.0", STAGE_MAIL},
@@ -494,7 +529,7 @@ static void check_next(void)
     CHECK(on.early == 0, "a deadline ended early");
     for (unsigned i = 0; i < on.receiver.mails; i++)
         CHECK(on.receiver.mail[i].is_secured ==
-                  (on.row->ways == WITH_TLS && then != IN_PLAIN_TEXT),
+                  ((on.row->ways & SECURED) && then != IN_PLAIN_TEXT),
               "mail %u went the wrong way", i);
 }
 
@@ -606,6 +641,12 @@ static void set_up(void)
     EVP_PKEY *pkey = PEM_read_bio_PrivateKey(k, NULL, NULL, NULL);
     assert_int_equal(SSL_CTX_use_certificate(on.receiver.tls, certificate), 1);
     assert_int_equal(SSL_CTX_use_PrivateKey(on.receiver.tls, pkey), 1);
+    char path[80];
+    snprintf(path, sizeof(path), "%s/ca.pem", on.office->root);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(chain.ptr, 1, chain.len, f), chain.len);
+    assert_int_equal(fclose(f), 0);
     X509_free(certificate);
     EVP_PKEY_free(pkey);
     BIO_free(c);
@@ -625,13 +666,19 @@ static void tear_down(void)
     on = (struct stage){0};
 }
 
+enum { USUAL, MUST, RIGHT };
+static const char *const suffixes[] = {
+    [USUAL] = ".example", [MUST] = ".must.example", [RIGHT] = ".right.example"};
+
 static void set_up_direct(void)
 {
     struct buf errors = BUF_INIT, text = BUF_INIT;
     struct courier *c = &on.office->courier;
     for (unsigned i = 0; i < COUNT_OF(rows) * 4; i++)
-        buf_printf(&on.dns_script,
-                   "d%u.example MX 10 mx1.example\nd%u.example MX 20 mx2.example\n", i, i);
+        for (size_t j = 0; j < COUNT_OF(suffixes); j++) {
+            buf_printf(&on.dns_script, "d%u%s MX 10 mx1.example\n", i, suffixes[j]);
+            buf_printf(&on.dns_script, "d%u%s MX 20 mx2.example\n", i, suffixes[j]);
+        }
     buf_printf(&on.dns_script,
                "mx1.example A 127.0.0.1\nmx1.example A 127.0.0.2\n"
                "mx2.example A 127.0.0.3\n%c",
@@ -640,9 +687,12 @@ static void set_up_direct(void)
     buf_printf(&text,
                "[server]\nhostname = out.example.com\nstate-dir = /nonexistent\n"
                "[delivery]\ntransport = direct\ndirect-port = %u\nconnections = 1\n"
-               "allow-private = yes\n[resolver]\nforward = 127.0.0.1@%u\n"
+               "allow-private = yes\nca-file = %s/ca.pem\n"
+               "[destination .must.example]\ntls = encrypt\n"
+               "[destination .right.example]\ntls = verify\nhosts = "
+               "mx1.example\n[resolver]\nforward = 127.0.0.1@%u\n"
                "[listener a]\naddress = 127.0.0.1:2525\n%c",
-               on.receiver.port, on.dns.port, 0);
+               on.receiver.port, on.office->root, on.dns.port, 0);
     make_conf(text.ptr);
     c->resolver = resolver_new(c->loop, &on.conf->resolver, &errors);
     on.direct = c->resolver ? direct_new(c, on.conf, &errors) : NULL;
@@ -662,8 +712,9 @@ static bool is_direct_closed(struct office *o)
 /* A row that names no way goes both small ways. */
 static bool does(const struct row *row, unsigned way)
 {
-    return row->ways ? row->ways == (way & (WITH_TLS | LARGE)) || row->ways == way
-                     : !(way & (WITH_TLS | LARGE));
+    unsigned ways = row->ways & ~(unsigned)(ENCRYPT | VERIFY);
+    return ways ? ways == (way & (WITH_TLS | LARGE)) || ways == way
+                : !(way & (WITH_TLS | LARGE));
 }
 
 static void test_direct(void **state)
@@ -678,7 +729,10 @@ static void test_direct(void **state)
         for (size_t w = 0; w < COUNT_OF(styles); w++)
             for (unsigned bad = rows[i].then == ELSEWHERE ? 2 : RECEIVER_HOSTS;
                  bad <= RECEIVER_HOSTS && does(&rows[i], styles[w]); bad++) {
-                snprintf(on.domain, sizeof(on.domain), "d%u.example", count++);
+                snprintf(on.domain, sizeof(on.domain), "d%u%s", count++,
+                         suffixes[rows[i].ways & ENCRYPT  ? MUST
+                                  : rows[i].ways & VERIFY ? RIGHT
+                                                          : USUAL]);
                 run(&rows[i], styles[w], bad, false);
             }
     }

@@ -11,6 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
 #include <cmocka.h>
 
 /* One end of a connection and what happened to it. */
@@ -32,6 +36,7 @@ struct side {
     void (*after_tls)(struct side *s);
     size_t amount; /* for after_tls */
     char why[128];
+    char tls_text[128];
 };
 
 static size_t on_data(void *ctx, slice bytes)
@@ -66,7 +71,11 @@ static void on_connect(void *ctx, int err)
 static void on_tls(void *ctx, int err)
 {
     struct side *s = ctx;
+    struct arena a = ARENA_INIT;
     s->tls = err;
+    snprintf(s->tls_text, sizeof(s->tls_text), "%.*s",
+             SLICE_ARG(stream_tls_text(s->stream, &a)));
+    arena_fini(&a);
     if (err) {
         snprintf(s->why, sizeof(s->why), "%s", stream_error_text(s->stream));
         stream_close(&s->stream, true);
@@ -381,7 +390,7 @@ static void tls_carries_bytes_both_ways(void **state)
         p.b.at_most = uses[i];
         p.b.resumes_itself = true;
         stream_start_tls(p.b.stream, k.server, NULL);
-        stream_start_tls(p.a.stream, k.client, "mail.example.com");
+        stream_start_tls(p.a.stream, k.client, &(struct tls_peer){.host = "mail.example.com"});
         p.a.wanted = 21;
         p.b.wanted = 21;
         stream_resume(p.b.stream);
@@ -432,7 +441,8 @@ static void much_over_tls_with_a_picky_reader(void **state)
         p.a.amount = LEN;
         p.a.after_tls = say_much;
         stream_start_tls(p.b.stream, k.server, NULL);
-        stream_start_tls(p.a.stream, k.client, "127.0.0.1"); /* by its address */
+        stream_start_tls(p.a.stream, k.client,
+                         &(struct tls_peer){.host = "127.0.0.1"}); /* by its address */
         stream_resume(p.b.stream);
         loop_run(p.loop);
         assert_int_equal(p.b.got.len, LEN);
@@ -441,6 +451,119 @@ static void much_over_tls_with_a_picky_reader(void **state)
         keys_fini(&k);
     }
     free(text);
+}
+
+/* One handshake, by what the client expects; why it failed, or empty. */
+static void shake_hands(struct keys *k, const struct tls_peer *peer, const char *name,
+                        const char *why, const char *text)
+{
+    struct pair p;
+    pair_init(&p);
+    stream_start_tls(p.b.stream, k->server, NULL);
+    stream_start_tls(p.a.stream, k->client, peer);
+    if (why[0] == '\0')
+        p.a.say_after_tls = "x";
+    p.b.wanted = 1;
+    stream_resume(p.a.stream);
+    stream_resume(p.b.stream);
+    loop_run(p.loop);
+    if (strcmp(p.a.why, why) != 0)
+        fail_msg("%s: \"%s\"", name, p.a.why);
+    if (text && !strstr(p.a.tls_text, text))
+        fail_msg("%s: \"%s\"", name, p.a.tls_text);
+    pair_fini(&p);
+}
+
+static const struct {
+    const char *name;
+    const char *certificate;
+    const char *host;
+    const char *names[2];
+    bool is_only_names;
+    const char *why;
+} named[] = {
+    {"the host", "mx.example.com", "mx.example.com", {"example.com"}, false, ""},
+    {"the domain", "example.com", "mx.example.com", {"example.com"}, false, ""},
+    {"neither", "example.org", "mx.example.com", {"example.com"}, false, "hostname mismatch"},
+    {"a name that was asked for",
+     "b.example",
+     "mx.example.com",
+     {"a.example", "b.example"},
+     true,
+     ""},
+    {"the host, but others were asked for",
+     "mx.example.com",
+     "mx.example.com",
+     {"a.example", "b.example"},
+     true,
+     "hostname mismatch"},
+    {"below a name", "mx.b.example", "x.test", {".b.example"}, true, ""},
+    {"not below it", "b.example", "x.test", {".b.example"}, true, "hostname mismatch"},
+};
+
+static void one_of_several_names_will_do(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(named); i++) {
+        struct keys k;
+        keys_init(&k, named[i].certificate, true);
+        struct tls_peer peer = {.host = named[i].host,
+                                .names = named[i].names,
+                                .name_count = named[i].names[1] ? 2 : 1,
+                                .is_only_names = named[i].is_only_names};
+        shake_hands(&k, &peer, named[i].name, named[i].why, NULL);
+        keys_fini(&k);
+    }
+}
+
+/* The SHA-256 of the certificate's public key. */
+static void key_digest(const struct keys *k, unsigned char out[32])
+{
+    BIO *in = BIO_new_mem_buf(k->chain.ptr, (int)k->chain.len);
+    X509 *certificate = PEM_read_bio_X509(in, NULL, NULL, NULL);
+    unsigned char *der = NULL;
+    int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+    assert_int_equal(EVP_Digest(der, (size_t)len, out, NULL, EVP_sha256(), NULL), 1);
+    OPENSSL_free(der);
+    X509_free(certificate);
+    BIO_free(in);
+}
+
+static void dane_takes_the_place_of_authorities(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint8_t usage, matching;
+        bool is_right;
+        const char *why;
+    } rows[] = {
+        {"the server's own key, whatever its name", 3, 1, true, ""},
+        {"another key", 3, 1, false, "no matching DANE TLSA records"},
+        {"an authority that is not there", 2, 1, true, "no matching DANE TLSA records"},
+        {"a digest that nobody knows", 3, 7, true, ""},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct keys k;
+        unsigned char digest[32];
+        keys_init(&k, "something.else", false);
+        key_digest(&k, digest);
+        digest[0] ^= !rows[i].is_right;
+        struct dns_tlsa tlsa[] = {
+            {3, 1, 1, SLICE_INIT("01234567890123456789012345678901")},
+            {rows[i].usage, 1, rows[i].matching, slice_make((char *)digest, 32)},
+        };
+        struct tls_peer peer = {.host = "mx.example.com", .tlsa = tlsa, .tlsa_count = 2};
+        if (rows[i].matching == 7) {
+            peer.tlsa++;
+            peer.tlsa_count = 1;
+        }
+        shake_hands(&k, &peer, rows[i].name, rows[i].why,
+                    rows[i].why[0]          ? NULL
+                    : rows[i].matching == 7 ? "certificate not verified"
+                                            : "verified by DANE");
+        keys_fini(&k);
+    }
 }
 
 static const struct {
@@ -471,19 +594,8 @@ static void a_certificate_is_checked(void **state)
             k.client = tls_ref(other.client);
             keys_fini(&other);
         }
-        struct pair p;
-        pair_init(&p);
-        stream_start_tls(p.b.stream, k.server, NULL);
-        stream_start_tls(p.a.stream, k.client, verifications[i].asked);
-        if (verifications[i].why[0] == '\0')
-            p.a.say_after_tls = "x";
-        p.b.wanted = 1;
-        stream_resume(p.a.stream);
-        stream_resume(p.b.stream);
-        loop_run(p.loop);
-        if (strcmp(p.a.why, verifications[i].why) != 0)
-            fail_msg("%s: \"%s\"", verifications[i].name, p.a.why);
-        pair_fini(&p);
+        shake_hands(&k, &(struct tls_peer){.host = verifications[i].asked},
+                    verifications[i].name, verifications[i].why, NULL);
         keys_fini(&k);
     }
 }
@@ -570,6 +682,8 @@ int main(void)
         cmocka_unit_test(tls_carries_bytes_both_ways),
         cmocka_unit_test(much_over_tls_with_a_picky_reader),
         cmocka_unit_test(a_certificate_is_checked),
+        cmocka_unit_test(one_of_several_names_will_do),
+        cmocka_unit_test(dane_takes_the_place_of_authorities),
         cmocka_unit_test(give_up_on_tls_is_told),
         cmocka_unit_test(plaintext_behind_starttls_is_refused),
     };
