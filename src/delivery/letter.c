@@ -236,13 +236,22 @@ static bool needs_utf8(const struct letter *l, const struct relay_recipient *rec
     return has_high(end < 0 ? l->first : slice_to(l->first, (size_t)end));
 }
 
+/* Clients declare 8BITMIME as a matter of course: what is at hand is looked at. Of content that
+ * is longer the first piece and the word of the client must do. */
+static bool needs_8bit(const struct letter *l)
+{
+    if (has_high(l->first))
+        return true;
+    return l->first.len < l->size && l->flags & MESSAGE_8BITMIME;
+}
+
 void letter_message(const struct letter *l, const struct relay_recipient *recipients,
                     uint32_t count, struct relay_message *out)
 {
     *out = (struct relay_message){
         .reverse_path = l->reverse_path,
         .size = l->size,
-        .needs_8bit = l->flags & MESSAGE_8BITMIME || has_high(l->first),
+        .needs_8bit = needs_8bit(l),
         .needs_utf8 = needs_utf8(l, recipients, count),
         .envid = record_get(l->fields, TAG_ENVID),
         .ret = (enum dsn_ret)record_get_u64(l->fields, TAG_RET),

@@ -2,6 +2,9 @@
 
 #include "base/secret.h"
 
+/* Smaller content gains nothing by BDAT. */
+enum { CHUNK_MIN = 64 * 1024 };
+
 /* Values of the key `tls` of [smarthost], in their order. */
 static const enum relay_tls tls_of[] = {RELAY_TLS_NONE, RELAY_TLS_OPPORTUNISTIC,
                                         RELAY_TLS_ENCRYPT, RELAY_TLS_VERIFY,
@@ -33,7 +36,8 @@ static void init_direct(struct settings *s, const struct conf *c)
     s->destinations = list;
     s->destination_count = count;
     s->port = (uint16_t)c->delivery.direct_port;
-    s->relay = (struct relay_config){.helo = arena_dup(&s->arena, c->server.hostname)};
+    s->relay = (struct relay_config){.helo = arena_dup(&s->arena, c->server.hostname),
+                                     .chunk_min = c->delivery.chunking ? CHUNK_MIN : 0};
 }
 
 void settings_for(struct settings *s, slice domain)
@@ -74,6 +78,7 @@ void settings_init(struct settings *s, const struct conf *c, slice secret)
         .login = arena_dup(&s->arena, h->login),
         .secret = arena_dup(&s->arena, first_line(secret)),
         .allow_plaintext_auth = h->plaintext_auth,
+        .chunk_min = d->chunking ? CHUNK_MIN : 0,
     };
 }
 

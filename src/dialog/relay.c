@@ -169,7 +169,14 @@ void relay_body(struct relay *r, slice bytes)
 {
     if (r->state != AT_CONTENT)
         return;
-    dot_encode(&r->out, bytes, &r->at_line_start);
+    if (r->is_chunked && bytes.len <= r->left) {
+        buf_append(&r->out, bytes);
+        r->left -= bytes.len;
+    } else if (r->is_chunked) {
+        r->is_cut = true; /* more than was announced would be read as commands */
+    } else {
+        dot_encode(&r->out, bytes, &r->at_line_start);
+    }
     /* Kept here, since the owner clears out: a gap must never be followed by a final dot. */
     if (r->out.error)
         r->is_cut = true;
@@ -179,7 +186,7 @@ void relay_body_end(struct relay *r, int err)
 {
     if (r->state != AT_CONTENT || r->fault != FAULT_NONE)
         return;
-    if (err || r->is_cut) {
+    if (err || r->is_cut || (r->is_chunked && r->left > 0)) {
         r->fault = FAULT_LOCAL;
         return;
     }
@@ -188,7 +195,8 @@ void relay_body_end(struct relay *r, int err)
         r->fault = FAULT_GARBAGE;
         return;
     }
-    dot_finish(&r->out, r->at_line_start);
+    if (!r->is_chunked)
+        dot_finish(&r->out, r->at_line_start);
     if (r->out.error)
         r->fault = FAULT_LOCAL;
     else

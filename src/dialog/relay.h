@@ -19,11 +19,13 @@
  *
  * Calls only take note; relay_effect does the work, and `out` is complete when it has said
  * false. Choices:
- *  - Content goes by DATA; CHUNKING is not used.
- *  - Without 8BITMIME offered a body with octets over 127 is sent as it is, without BODY=, as
- *    most clients do: RFC 6152 section 3 would have it converted or returned, and hosts that
- *    neither offer 8BITMIME nor pass eight bits are rarer than users harmed by a return.
- *    SMTPUTF8 has no such way out: not offered, the message fails (FAULT_CAPABILITY, 5.6.7).
+ *  - A host that offers CHUNKING (RFC 3030) gets content of chunk_min octets and more as one
+ *    chunk, "BDAT size LAST", behind the replies to RCPT: no dots are looked for, no 354 is
+ *    awaited, and nothing is sent when nobody was accepted. Smaller content goes by DATA,
+ *    which every host has tried well.
+ *  - Nothing is converted: it would break signatures. A message with octets over 127 fails at a
+ *    host that does not offer 8BITMIME (FAULT_CAPABILITY, 5.6.3; RFC 6152 section 3), and one
+ *    that needs SMTPUTF8 at a host without it (5.6.7; RFC 6531 section 3.2).
  *  - A message over the host's SIZE fails before anything is sent (FAULT_CAPABILITY, 5.3.4).
  *  - Recipients beyond the host's LIMITS RCPTMAX get their verdict first: stage RCPT,
  *    FAULT_CAPABILITY, NEXT_RETRY, 4.5.3. They may go into the next transaction at once.
@@ -59,6 +61,7 @@ struct relay_config {
     slice login; /* empty: no AUTH */
     slice secret;
     bool allow_plaintext_auth;
+    uint64_t chunk_min; /* octets of content from which on it goes by BDAT; 0: never */
 };
 
 struct relay_recipient {
@@ -70,7 +73,7 @@ struct relay_recipient {
 struct relay_message {
     slice reverse_path;
     uint64_t size;   /* octets that will be streamed, before dots are doubled */
-    bool needs_8bit; /* the body has octets over 127 (declared BODY=8BITMIME) */
+    bool needs_8bit; /* it has octets over 127 */
     bool needs_utf8; /* SMTPUTF8 */
     slice envid;
     enum dsn_ret ret;
@@ -113,8 +116,8 @@ void relay_input(struct relay *r, slice bytes) NONNULL(1);
 void relay_tls_started(struct relay *r, int err) NONNULL(1);
 /* Begins a transaction after READY; the message outlives it. */
 void relay_message(struct relay *r, const struct relay_message *m) NONNULL(1, 2);
-/* Body bytes (CRLF lines, dots not doubled) after RELAY_BODY: encoded into out, or sent as
- * BDAT chunks. */
+/* Body bytes (CRLF lines, dots not doubled) after RELAY_BODY: encoded into out, or as they are
+ * as a chunk. */
 void relay_body(struct relay *r, slice bytes) NONNULL(1);
 /* err: 0, or why our own body could not be read (the connection is dropped before the final
  * dot, so that nothing is delivered by halves). */

@@ -68,6 +68,8 @@ struct relay {
     bool is_open;    /* MAIL was accepted and nothing has ended the transaction */
     bool is_lost;    /* every recipient had its verdict before DATA */
     bool is_cut;     /* a part of the content did not fit into out */
+    bool is_chunked; /* the content goes by BDAT */
+    uint64_t left;   /* octets of the chunk that are still to come */
     bool at_line_start;
     uint32_t transactions; /* MAIL commands on this connection */
     uint8_t *marks;        /* enum relay_mark for each recipient */

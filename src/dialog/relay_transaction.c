@@ -42,6 +42,9 @@ static bool is_possible(struct relay *r)
     if (!relay_write_is_safe(m))
         sweep_incapable(r, 0, STAGE_MAIL, (struct enhanced){5, 1, 3},
                         SLICE("an address cannot be written in SMTP"));
+    else if (m->needs_8bit && !(r->peer.extensions & EHLO_8BITMIME))
+        sweep_incapable(r, 0, STAGE_MAIL, (struct enhanced){5, 6, 3},
+                        SLICE("the next host does not take 8-bit text (8BITMIME)"));
     else if (m->needs_utf8 && !(r->peer.extensions & EHLO_SMTPUTF8))
         sweep_incapable(r, 0, STAGE_MAIL, (struct enhanced){5, 6, 7},
                         SLICE("the next host does not take SMTPUTF8"));
@@ -64,6 +67,15 @@ static void write_rcpt(struct relay *r, size_t i)
 static void write_data(struct relay *r)
 {
     relay_write_command(&r->out, SLICE("DATA"), SLICE(""));
+}
+
+/* The content follows the command at once: no reply invites it. */
+static void begin_chunk(struct relay *r)
+{
+    buf_printf(&r->out, "BDAT %llu LAST\r\n", (unsigned long long)r->message->size);
+    r->left = r->message->size;
+    r->state = AT_CONTENT;
+    r->due |= DUE_BODY;
 }
 
 static void cut_to_limit(struct relay *r)
@@ -98,6 +110,8 @@ void relay_transaction_begin(struct relay *r)
         return;
     }
     cut_to_limit(r);
+    uint64_t least = r->config->chunk_min;
+    r->is_chunked = r->peer.extensions & EHLO_CHUNKING && least && r->message->size >= least;
     r->transactions++;
     r->state = AT_ENVELOPE;
     r->step = STEP_MAIL;
@@ -108,7 +122,8 @@ void relay_transaction_begin(struct relay *r)
         return;
     for (size_t i = 0; i < r->limit; i++)
         write_rcpt(r, i);
-    write_data(r);
+    if (!r->is_chunked)
+        write_data(r);
 }
 
 /* Every recipient has its verdict and the conversation can go on. */
@@ -196,12 +211,14 @@ static void on_rcpt(struct relay *r, struct outcome o)
         return;
     if (++r->rcpt == r->limit)
         r->step = STEP_DATA;
-    if (r->is_piped)
+    if (r->is_piped && !(r->is_chunked && r->step == STEP_DATA))
         return;
     if (r->is_lost || (r->step == STEP_DATA && r->accepted == 0))
         finish(r);
     else if (r->step == STEP_RCPT)
         write_rcpt(r, r->rcpt);
+    else if (r->is_chunked)
+        begin_chunk(r);
     else
         write_data(r);
 }
@@ -253,7 +270,9 @@ void relay_transaction_reply(struct relay *r)
         INVARIANT(r->state == AT_CLOSED);
         break;
     case AT_END:
-        r->is_open = false;
+        /* After a chunk that was refused only RSET is sure to end the transaction (RFC 3030
+         * section 2). */
+        r->is_open = r->is_chunked && r->reply.code / 100 != 2;
         conclude(r, o, FAULT_NONE);
         if (r->state != AT_CLOSED)
             finish(r);

@@ -30,6 +30,7 @@ enum {
     LARGE = 8,
     ENCRYPT = 16, /* [destination] tls = encrypt */
     VERIFY = 32,
+    CHUNKED = 64,
     SECURED = WITH_TLS | ENCRYPT | VERIFY,
 };
 
@@ -253,6 +254,22 @@ static const struct row {
     {"end: a line now and then", AT_DOT, DOES_DRIP, LINES, MESSAGE_WAITS, "4.4.2", STAGE_END,
      MINUTES(10), .text = "no answer in time"},
 
+    {"a chunk arrives", AT_NOTHING, DOES_REPLY, GOOD, ALL_ARRIVES, .ways = LARGE | CHUNKED},
+    {"chunk 421", AT_DOT, DOES_REPLY, SHUT, MESSAGE_WAITS, "4.3.2", STAGE_END,
+     .ways = LARGE | CHUNKED},
+    {"chunk 4xx", AT_DOT, DOES_REPLY, LATER, MESSAGE_WAITS, "4.3.0", STAGE_END,
+     .ways = LARGE | CHUNKED},
+    {"chunk 5xx", AT_DOT, DOES_REPLY, "554 5.7.1 spam\r\n", MESSAGE_FAILS, "5.7.1", STAGE_END,
+     .ways = LARGE | CHUNKED},
+    {"chunk: noise", AT_DOT, DOES_REPLY, NOISE, MESSAGE_WAITS, "4.5.0", STAGE_END,
+     .ways = LARGE | CHUNKED, .text = "does not speak SMTP"},
+    {"chunk: closed", AT_DOT, DOES_CLOSE, NULL, MESSAGE_WAITS, "4.4.2", STAGE_END,
+     .ways = LARGE | CHUNKED, .text = "connection lost"},
+    {"chunk: reset behind its last octet", AT_DOT, DOES_RESET, NULL, MESSAGE_WAITS, "4.4.2",
+     STAGE_END, .ways = LARGE | CHUNKED, .text = "connection lost"},
+    {"chunk: silence", AT_DOT, DOES_SILENCE, NULL, MESSAGE_WAITS, "4.4.2", STAGE_END,
+     MINUTES(10), .ways = LARGE | CHUNKED, .text = "no answer in time"},
+
     {"QUIT: refused", AT_BYE, DOES_REPLY, NEVER, ALL_ARRIVES},
     {"QUIT: closed", AT_BYE, DOES_RESET, NULL, ALL_ARRIVES},
     {"QUIT: silence", AT_BYE, DOES_SILENCE, NULL, ALL_ARRIVES, .stage = STAGE_CONNECT,
@@ -294,6 +311,7 @@ static struct stage {
     /* the row that runs */
     const struct row *row;
     unsigned bad_hosts;
+    bool is_chunked; /* the host takes chunks */
     char domain[40];
     uint64_t ids[3]; /* of r1, r2, r3 */
     uint32_t indexes[3];
@@ -531,6 +549,10 @@ static void check_next(void)
         CHECK(on.receiver.mail[i].is_secured ==
                   ((on.row->ways & SECURED) && then != IN_PLAIN_TEXT),
               "mail %u went the wrong way", i);
+    for (unsigned i = 0; i < on.receiver.mails; i++)
+        CHECK(on.receiver.mail[i].is_chunked ==
+                  (on.is_chunked && strcmp(on.receiver.mail[i].from, "bad@x.test") == 0),
+              "mail %u was not sent as it should be", i);
 }
 
 /* ---- the course of a row ---- */
@@ -596,11 +618,13 @@ static void run(const struct row *row, unsigned ways, unsigned bad_hosts, bool h
                                                                                : NULL,
         .offers = has_auth            ? "250-AUTH PLAIN LOGIN\r\n"
                   : ways & ONE_BY_ONE ? ""
+                  : ways & CHUNKED    ? "250-PIPELINING\r\n250-CHUNKING\r\n"
                                       : "250-PIPELINING\r\n",
         .offers_tls = ways & WITH_TLS,
     };
     on.row = row;
     on.bad_hosts = bad_hosts;
+    on.is_chunked = ways & CHUNKED;
     on.early = on.steps = on.turns = 0;
     receiver_set(&on.receiver, &script);
     post(row);
@@ -709,12 +733,13 @@ static bool is_direct_closed(struct office *o)
     return direct_is_idle(on.direct) && settle_is_idle(o->courier.settle);
 }
 
-/* A row that names no way goes both small ways. */
+/* A row that names no way goes both small ways, a large one both large ways. */
 static bool does(const struct row *row, unsigned way)
 {
-    unsigned ways = row->ways & ~(unsigned)(ENCRYPT | VERIFY);
-    return ways ? ways == (way & (WITH_TLS | LARGE)) || ways == way
-                : !(way & (WITH_TLS | LARGE));
+    unsigned ways = row->ways & ~(unsigned)(ENCRYPT | VERIFY), kind = WITH_TLS | LARGE;
+    if (ways & (CHUNKED | ONE_BY_ONE))
+        return (way & (CHUNKED | ONE_BY_ONE)) == (ways & (CHUNKED | ONE_BY_ONE));
+    return (way & kind) == ways;
 }
 
 static void test_direct(void **state)
@@ -725,7 +750,7 @@ static void test_direct(void **state)
     set_up_direct();
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         static const unsigned styles[] = {PIPELINED, ONE_BY_ONE, PIPELINED | WITH_TLS,
-                                          PIPELINED | LARGE};
+                                          PIPELINED | LARGE, PIPELINED | LARGE | CHUNKED};
         for (size_t w = 0; w < COUNT_OF(styles); w++)
             for (unsigned bad = rows[i].then == ELSEWHERE ? 2 : RECEIVER_HOSTS;
                  bad <= RECEIVER_HOSTS && does(&rows[i], styles[w]); bad++) {

@@ -67,6 +67,10 @@ static const struct relay_config plain_auth = {.helo = SLICE_INIT("us.test"),
                                                .secret = SLICE_INIT("pass"),
                                                .allow_plaintext_auth = true};
 
+static const struct relay_config chunks = {.helo = SLICE_INIT("us.test"), .chunk_min = 14};
+static const struct relay_config large_chunks = {.helo = SLICE_INIT("us.test"),
+                                                 .chunk_min = 15};
+
 struct turn {
     const char *server;
     const char *client; /* what it sends then */
@@ -85,6 +89,7 @@ struct script {
     const char *text; /* of the last verdict, when it is ours */
 };
 
+#define CHUNKS "250-mx.test\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
 #define PIPED "250-mx.test\r\n250 PIPELINING\r\n"
 #define GREET                                 \
     {                                         \
@@ -532,10 +537,104 @@ static const struct script scripts[] = {
         .events = "ready 0=As!4.4.2@MAIL#2 done close",
     },
     {
-        "eight bits as they are when not offered",
+        "eight bits are not sent where they are not taken",
         .config = &no_tls,
         MESSAGES(eight_bits),
-        .turns = {GREET, {"250 mx.test\r\n", MAIL}, {"!closed", ""}},
+        .turns = {GREET, {"250 mx.test\r\n", "QUIT\r\n"}, BYE},
+        .events = "ready 0=Fm-5.6.3@MAIL#8 done ready close",
+        .text = "the next host does not take 8-bit text (8BITMIME)",
+    },
+    {
+        "a chunk, piped",
+        .config = &chunks,
+        MESSAGES(two),
+        .turns = {GREET,
+                  {CHUNKS, MAIL RCPT(0) RCPT(1)},
+                  {"250 ok\r\n250 ok\r\n250 ok\r\n", "BDAT 14 LAST\r\n" BODY_TEXT},
+                  {"250 ok\r\n", "QUIT\r\n"},
+                  BYE},
+        .events = "ready body 0=Cm-2.0.0@END/250 1=Cm-2.0.0@END/250 done ready close",
+    },
+    {
+        "a chunk, one by one",
+        .config = &chunks,
+        MESSAGES(one),
+        .turns = {GREET,
+                  {"250-mx.test\r\n250 CHUNKING\r\n", MAIL},
+                  {"250 ok\r\n", RCPT(0)},
+                  {"250 ok\r\n", "BDAT 14 LAST\r\n" BODY_TEXT},
+                  {"250 ok\r\n", "QUIT\r\n"},
+                  BYE},
+        .events = "ready body 0=Cm-2.0.0@END/250 done ready close",
+    },
+    {
+        "in a chunk dots are dots",
+        .config = &chunks,
+        MESSAGES(one),
+        .body = ".\r\n..\r\n.\r\n.xyz",
+        .turns = {GREET,
+                  {CHUNKS, MAIL RCPT(0)},
+                  {"250 ok\r\n250 ok\r\n", "BDAT 14 LAST\r\n.\r\n..\r\n.\r\n.xyz"},
+                  {"250 ok\r\n", "QUIT\r\n"},
+                  BYE},
+        .events = "ready body 0=Cm-2.0.0@END/250 done ready close",
+    },
+    {
+        "nobody is accepted: no chunk",
+        .config = &chunks,
+        MESSAGES(one),
+        .turns = {GREET,
+                  {CHUNKS, MAIL RCPT(0)},
+                  {"250 ok\r\n550 5.1.1 nobody\r\n", "RSET\r\n"},
+                  {"250 ok\r\n", "QUIT\r\n"},
+                  BYE},
+        .events = "ready 0=Fr-5.1.1@RCPT/550 done ready close",
+    },
+    {
+        "the sender is not accepted: no chunk",
+        .config = &chunks,
+        MESSAGES(two),
+        .turns = {GREET,
+                  {CHUNKS, MAIL RCPT(0) RCPT(1)},
+                  {"450 later\r\n", ""},
+                  {"503 first\r\n503 first\r\n", "QUIT\r\n"},
+                  BYE},
+        .events = "ready 0=Rm-4.0.0@MAIL/450 1=Rm-4.0.0@MAIL/450 done ready close",
+    },
+    {
+        "a chunk is refused: RSET before the next message",
+        .config = &chunks,
+        MESSAGES(three_times),
+        .turns = {GREET,
+                  {CHUNKS, MAIL RCPT(0)},
+                  {"250 ok\r\n250 ok\r\n", "BDAT 14 LAST\r\n" BODY_TEXT},
+                  {"554 5.7.1 no\r\n", "RSET\r\n"},
+                  {"250 ok\r\n", MAIL RCPT(0) RCPT(1)},
+                  {"!closed", ""}},
+        .events = "ready body 0=Fm-5.7.1@END/554 done ready 0=Am!4.4.2@MAIL#2 "
+                  "1=Am!4.4.2@MAIL#2 done close",
+    },
+    {
+        "content that is shorter than the chunk",
+        .config = &chunks,
+        MESSAGES(one),
+        .body = "Subject: x\r\n",
+        .turns = {GREET, {CHUNKS, MAIL RCPT(0)}, {"250 ok\r\n250 ok\r\n", ""}},
+        .events = "ready body 0=Rm!4.3.0@BODY#9 done close",
+    },
+    {
+        "content that is longer than the chunk",
+        .config = &chunks,
+        MESSAGES(one),
+        .body = BODY_TEXT "QUIT\r\n",
+        .turns = {GREET, {CHUNKS, MAIL RCPT(0)}, {"250 ok\r\n250 ok\r\n", ""}},
+        .events = "ready body 0=Rm!4.3.0@BODY#9 done close",
+    },
+    {
+        "too small for a chunk",
+        .config = &large_chunks,
+        MESSAGES(one),
+        .turns = {GREET, {CHUNKS, MAIL RCPT(0) "DATA\r\n"}, {"!closed", ""}},
         .events = "ready 0=As!4.4.2@MAIL#2 done close",
     },
     {
