@@ -236,48 +236,13 @@ static void flush(struct session *s)
         buf_fini(out);
 }
 
-static bool is_domain(const struct session *s)
-{
-    return s->site->pool != NULL;
-}
-
-/* Names for the certificate of a host that is verified, besides its own: the domain (what DNS
- * says of the host may be forged), or those of the configuration alone. */
-static void add_names(const struct session *s, struct arena *a, struct tls_peer *peer)
-{
-    slice rest = s->site->settings.tls_hosts, name;
-    const char **names = arena_array(a, const char *, SESSION_TLS_NAMES_MAX);
-    peer->names = names;
-    peer->is_only_names = peer->tlsa_count == 0 && !slice_is_empty(rest);
-    if (!peer->is_only_names && host_is_name(slice_of(s->site->name), false))
-        names[peer->name_count++] = s->site->name;
-    while (peer->is_only_names && slice_split(&rest, ' ', &name))
-        if (!slice_is_empty(name) && peer->name_count < SESSION_TLS_NAMES_MAX)
-            names[peer->name_count++] = arena_cstr(a, name);
-}
-
-static void start_tls(struct session *s)
-{
-    struct arena a = ARENA_INIT;
-    struct tls_peer peer = {.host = s->host};
-    if (s->dane && s->dane->says.count > 0) {
-        peer.host = s->dane->base;
-        peer.tlsa = s->dane->says.list;
-        peer.tlsa_count = s->dane->says.count;
-    }
-    if (is_domain(s))
-        add_names(s, &a, &peer);
-    stream_start_tls(s->stream, s->site->tls, &peer);
-    arena_fini(&a);
-}
-
 /* False: the session is gone. */
 static bool perform(struct session *s, const struct relay_effect *e)
 {
     switch (e->kind) {
     case RELAY_START_TLS:
         flush(s);
-        start_tls(s);
+        session_start_tls(s);
         return true;
     case RELAY_READY:
         if (!s->has_signed_on) {
@@ -427,20 +392,12 @@ static void on_connect(void *ctx, int err)
     step(s);
 }
 
-static void note_tls(struct session *s)
-{
-    struct arena a = ARENA_INIT;
-    slice text = stream_tls_text(s->stream, &a);
-    snprintf(s->tls, sizeof(s->tls), "%.*s", SLICE_ARG(text));
-    arena_fini(&a);
-}
-
 static void on_tls(void *ctx, int err)
 {
     struct session *s = ctx;
     relay_tls_started(s->relay, err);
     if (err == 0) {
-        note_tls(s);
+        session_note_tls(s);
         stream_resume(s->stream);
     }
     step(s);
@@ -473,22 +430,6 @@ static void on_timer(void *ctx)
     step(s);
 }
 
-/* What the relay must insist on, by what is wanted for the domain and what DANE says of the
- * host. */
-static enum relay_tls tls_of(const struct session *s)
-{
-    static const enum relay_tls modes[] = {
-        [TLS_LEVEL_NONE] = RELAY_TLS_NONE,
-        [TLS_LEVEL_OPPORTUNISTIC] = RELAY_TLS_OPPORTUNISTIC,
-        [TLS_LEVEL_ENCRYPT] = RELAY_TLS_ENCRYPT,
-        [TLS_LEVEL_VERIFY] = RELAY_TLS_VERIFY,
-        [TLS_LEVEL_DANE] = RELAY_TLS_VERIFY,
-    };
-    if (!is_domain(s))
-        return s->site->settings.relay.tls;
-    return modes[tls_level_of(s->site->settings.tls_level, s->dane ? &s->dane->says : NULL)];
-}
-
 void session_open(struct site *site, const struct target_address *to, unsigned index,
                   bool is_plain)
 {
@@ -499,7 +440,7 @@ void session_open(struct site *site, const struct target_address *to, unsigned i
     s->site = site;
     s->config = site->settings.relay;
     s->dane = dane_ref(to->dane);
-    s->config.tls = tls_of(s);
+    s->config.tls = session_tls(s);
     if (is_plain && s->config.tls == RELAY_TLS_OPPORTUNISTIC)
         s->config.tls = RELAY_TLS_NONE;
     s->relay = relay_new(&s->config);

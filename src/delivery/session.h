@@ -61,4 +61,10 @@ void session_quit(struct session *s) NONNULL(1);
 /* Ends it now; what it has in hand is tried again later. */
 void session_abort(struct session *s) NONNULL(1);
 
+/* Of session_tls.c. What the relay must insist on, by what is wanted for the domain and what
+ * DANE says of the host; the handshake, by the same; and what came of it. */
+enum relay_tls session_tls(const struct session *s) NONNULL(1);
+void session_start_tls(struct session *s) NONNULL(1);
+void session_note_tls(struct session *s) NONNULL(1);
+
 #endif
