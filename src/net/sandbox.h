@@ -7,7 +7,8 @@
  * seccomp, in all roles: no exec, fork, ptrace, mounts, namespaces, kernel modules, changes of
  * user, signals to other processes; no listen, and no bind but for delivery, which asks DNS.
  * smtpd: no connect at all, and no new sockets; control: sockets of the Unix family only;
- * delivery: Internet and Unix ones.
+ * delivery: TCP and UDP sockets of the Internet families and the kernel's routes, no raw and no
+ * Unix ones.
  * A denied call fails with EACCES; the process goes on. */
 #ifndef NET_SANDBOX_H
 #define NET_SANDBOX_H

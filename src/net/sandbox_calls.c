@@ -2,6 +2,7 @@
 #include "net/sandbox.h"
 
 #include <errno.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
@@ -102,11 +103,29 @@ static const struct {
  * rule cannot say "none of these". */
 static bool may_open(enum role_kind kind, int family)
 {
-    if (family == AF_UNIX)
-        return true;
+    if (kind == ROLE_CONTROL)
+        return family == AF_UNIX;
     /* AF_NETLINK: getaddrinfo asks which kinds of addresses the machine has. */
     return kind == ROLE_DELIVERY &&
            (family == AF_INET || family == AF_INET6 || family == AF_NETLINK);
+}
+
+/* Of the families that delivery may open: no packets of its own make, and of netlink only the
+ * routes. Another rule for the same call never weakens one that denies. */
+static int deny_kinds(scmp_filter_ctx filter)
+{
+    static const int internet[] = {AF_INET, AF_INET6};
+    const scmp_datum_t kind = 0xf; /* SOCK_NONBLOCK and SOCK_CLOEXEC are above */
+    int err = 0;
+    for (size_t i = 0; i < COUNT_OF(internet) && err == 0; i++)
+        err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 2,
+                               SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)internet[i]),
+                               SCMP_A1(SCMP_CMP_MASKED_EQ, kind, SOCK_RAW));
+    if (err == 0)
+        err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(socket), 2,
+                               SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
+                               SCMP_A2(SCMP_CMP_NE, NETLINK_ROUTE));
+    return err;
 }
 
 static int deny_families(scmp_filter_ctx filter, enum role_kind kind)
@@ -149,6 +168,8 @@ int sandbox_calls(enum role_kind kind)
     }
     if (err == 0)
         err = deny_families(filter, kind);
+    if (err == 0 && kind == ROLE_DELIVERY)
+        err = deny_kinds(filter);
     if (err == 0)
         err = deny_processes(filter);
     /* A tree of comparisons instead of a list: a denied call is looked for in every call. */

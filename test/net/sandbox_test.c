@@ -6,16 +6,20 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,6 +105,34 @@ static int remove_large(void)
 {
     return done(unlink("large/a"));
 }
+static int write_large(void)
+{
+    return try_write("large/tmp/new");
+}
+static int read_large(void)
+{
+    return try_read("large/a");
+}
+static int read_capture(void)
+{
+    return try_read("capture/new/a");
+}
+static int write_snapshot_smtpd(void)
+{
+    return try_write("snapshot/smtpd/new");
+}
+static int write_snapshot_delivery(void)
+{
+    return try_write("snapshot/delivery/new");
+}
+static int write_tls(void)
+{
+    return try_write("tls/new");
+}
+static int cut_journal(void)
+{
+    return done(truncate("journal/smtpd/a", 0));
+}
 static int rename_large(void)
 {
     return done(rename("large/tmp/b", "large/b"));
@@ -156,6 +188,38 @@ static int open_unix(void)
 {
     return socket_of(AF_UNIX);
 }
+static int open_raw(void)
+{
+    int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+    return fd < 0 ? errno : 0;
+}
+static int open_raw6(void)
+{
+    int fd = socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);
+    return fd < 0 ? errno : 0;
+}
+static int open_routes(void)
+{
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    return fd < 0 ? errno : 0;
+}
+static int open_audit(void)
+{
+    int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_AUDIT);
+    return fd < 0 ? errno : 0;
+}
+static int mount_something(void)
+{
+    return done(mount("none", "/mnt", "tmpfs", 0, NULL));
+}
+static int leave_namespace(void)
+{
+    return done(unshare(CLONE_NEWNET));
+}
+static int set_up_ring(void)
+{
+    return done(syscall(SYS_io_uring_setup, 1, NULL));
+}
 static int open_packet(void)
 {
     int fd = socket(AF_PACKET, SOCK_RAW, 0);
@@ -208,8 +272,16 @@ static const struct attempt {
     {"read the TLS key", read_tls_key, {NO, NO, NO}},
     {"read delivery's snapshot", read_snapshot_queue, {YES, YES, YES}},
     {"read the system's hosts", read_resolv_conf, {YES, YES, YES}},
+    {"read a large body", read_large, {YES, YES, NO}},
     {"publish a large body", rename_large, {YES, NO, NO}},
     {"remove a large body", remove_large, {YES, YES, NO}},
+    {"begin a large body", write_large, {YES, NO, NO}},
+    {"cut smtpd's journal", cut_journal, {YES, NO, NO}},
+    {"read the capture", read_capture, {NO, YES, NO}},
+    {"write smtpd's snapshot", write_snapshot_smtpd, {YES, NO, NO}},
+    {"write delivery's snapshot", write_snapshot_delivery, {NO, YES, NO}},
+    {"write a certificate", write_tls, {NO, NO, NO}},
+    {"read the passwords of the system", read_shadow, {NO, NO, NO}},
     {"sync the state directory", sync_state, {YES, YES, YES}},
     {"run a program", run_program, {NO, NO, NO}},
     {"make a process", make_process, {NO, NO, NO}},
@@ -218,8 +290,15 @@ static const struct attempt {
     {"signal the parent", kill_parent, {NO, NO, NO}},
     {"become another user", become_root, {NO, NO, NO}},
     {"open an Internet socket", open_inet, {NO, YES, NO}},
-    {"open a Unix socket", open_unix, {NO, YES, YES}},
-    {"open a raw socket", open_packet, {NO, NO, NO}},
+    {"open a Unix socket", open_unix, {NO, NO, YES}},
+    {"open a socket for packets", open_packet, {NO, NO, NO}},
+    {"open a raw socket", open_raw, {NO, NO, NO}},
+    {"open a raw socket of IPv6", open_raw6, {NO, NO, NO}},
+    {"ask for the routes", open_routes, {NO, YES, NO}},
+    {"open the kernel's audit", open_audit, {NO, NO, NO}},
+    {"mount a file system", mount_something, {NO, NO, NO}},
+    {"make a network of its own", leave_namespace, {NO, NO, NO}},
+    {"set up an io_uring", set_up_ring, {NO, NO, NO}},
     {"bind a port", bind_port, {NO, ANY, NO}},
     {"bind for datagrams", bind_datagrams, {NO, YES, NO}},
     {"listen", listen_port, {NO, NO, NO}},
@@ -410,17 +489,33 @@ static void delivery_can_ask_dns(void **state)
     conf_free(&c);
 }
 
-static void shadow_is_out_of_reach(void **state)
+static const char *outside; /* a file that the configuration names */
+
+static int read_outside(void)
+{
+    return try_read(outside);
+}
+
+static void only_delivery_reads_what_it_trusts(void **state)
 {
     (void)state;
+    char path[] = "/tmp/sandbox-ca-XXXXXX";
     struct conf *c = make_conf();
     struct state_dir s;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    outside = path;
     state_make(&s);
-    if (has_landlock(c, s.fd)) {
-        assert_int_equal(under_sandbox(ROLE_SMTPD, c, s.fd, read_shadow), EACCES);
-        assert_int_equal(under_sandbox(ROLE_CONTROL, c, s.fd, read_shadow), EACCES);
+    for (enum role_kind k = 0; k < ROLE_COUNT && has_landlock(c, s.fd); k++) {
+        c->delivery.ca_file = SLICE("");
+        assert_int_equal(under_sandbox(k, c, s.fd, read_outside), EACCES);
+        c->delivery.ca_file = slice_of(path);
+        assert_int_equal(under_sandbox(k, c, s.fd, read_outside),
+                         k == ROLE_DELIVERY ? 0 : EACCES);
     }
     state_remove(&s);
+    unlink(path);
     conf_free(&c);
 }
 
@@ -430,7 +525,7 @@ int main(void)
         cmocka_unit_test(each_role_can_do_its_work_and_nothing_else),
         cmocka_unit_test(only_delivery_connects),
         cmocka_unit_test(delivery_can_ask_dns),
-        cmocka_unit_test(shadow_is_out_of_reach),
+        cmocka_unit_test(only_delivery_reads_what_it_trusts),
     };
     return cmocka_run_group_tests_name("net/sandbox", tests, NULL, NULL);
 }
