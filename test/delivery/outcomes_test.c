@@ -188,6 +188,11 @@ static const struct row {
      SITE_WAITS, "4.7.0", STAGE_RCPT},
     {"RCPT: our address has no name", AT_RECIPIENT, DOES_REPLY, "550 5.7.25 no PTR\r\n",
      SITE_WAITS, "4.7.25", STAGE_RCPT},
+    {"RCPT: our address is listed", AT_RECIPIENT, DOES_REPLY,
+     "554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org\r\n", RECIPIENT_WAITS,
+     "4.7.1", STAGE_RCPT},
+    {"RCPT: relaying is denied", AT_RECIPIENT, DOES_REPLY, "554 5.7.1 Relay access denied\r\n",
+     RECIPIENT_FAILS, "5.7.1", STAGE_RCPT},
     {"RCPT: noise", AT_RECIPIENT, DOES_REPLY, NOISE, ELSEWHERE, "4.5.0", STAGE_RCPT,
      .text = "does not speak SMTP"},
     {"RCPT without end", AT_RECIPIENT, DOES_REPEAT, LINES, ELSEWHERE, "4.5.0", STAGE_RCPT,
@@ -237,6 +242,8 @@ static const struct row {
     {"end 5xx", AT_DOT, DOES_REPLY, "554 5.7.1 spam\r\n", MESSAGE_FAILS, "5.7.1", STAGE_END},
     {"end: our address has no name", AT_DOT, DOES_REPLY, "550 5.7.25 no PTR\r\n", SITE_WAITS,
      "4.7.25", STAGE_END},
+    {"end: our address is listed", AT_DOT, DOES_REPLY, "550 Your IP is on our blocklist\r\n",
+     MESSAGE_WAITS, "4.7.1", STAGE_END},
     {"end 3xx", AT_DOT, DOES_REPLY, "354 go\r\n", MESSAGE_WAITS, "4.5.0", STAGE_END},
     {"end: noise", AT_DOT, DOES_REPLY, NOISE, MESSAGE_WAITS, "4.5.0", STAGE_END,
      .text = "does not speak SMTP"},
@@ -733,6 +740,18 @@ static bool is_direct_closed(struct office *o)
     return direct_is_idle(on.direct) && settle_is_idle(o->courier.settle);
 }
 
+static void tear_down_direct(void)
+{
+    direct_close(on.direct);
+    office_run(on.office, is_direct_closed);
+    queue_move(&on.office->queue, NULL, &on.office->limbo);
+    on.office->pump = NULL;
+    direct_free(&on.direct);
+    resolver_free(&on.office->courier.resolver);
+    ns_stop(&on.dns);
+    tear_down();
+}
+
 /* A row that names no way goes both small ways, a large one both large ways. */
 static bool does(const struct row *row, unsigned way)
 {
@@ -761,15 +780,65 @@ static void test_direct(void **state)
                 run(&rows[i], styles[w], bad, false);
             }
     }
-    direct_close(on.direct);
-    office_run(on.office, is_direct_closed);
-    queue_move(&on.office->queue, NULL, &on.office->limbo);
-    on.office->pump = NULL;
-    direct_free(&on.direct);
-    resolver_free(&on.office->courier.resolver);
-    ns_stop(&on.dns);
-    tear_down();
+    tear_down_direct();
     print_message("%u cases\n", count);
+    assert_int_equal(problems, 0);
+}
+
+static const struct {
+    const char *name;
+    const char *from;
+    const char *body;
+    unsigned flags;
+    const char *offers;
+    const char *status; /* NULL: it arrives */
+    const char *text;
+} needs[] = {
+    {"8BITMIME was declared, and is not needed", "a@x.test", "Subject: x\r\n\r\nx\r\n",
+     MESSAGE_8BITMIME, "", NULL, NULL},
+    {"8-bit text", "a@x.test", "Subject: x\r\n\r\n\xc3\xa5\r\n", 0, "", "5.6.3",
+     "does not take 8-bit text (8BITMIME)"},
+    {"8-bit text where it is taken", "a@x.test", "Subject: x\r\n\r\n\xc3\xa5\r\n",
+     MESSAGE_8BITMIME, "250-8BITMIME\r\n", NULL, NULL},
+    {"SMTPUTF8 was declared, and is not needed", "a@x.test", "Subject: x\r\n\r\n\xc3\xa5\r\n",
+     MESSAGE_SMTPUTF8, "250-8BITMIME\r\n", NULL, NULL},
+    {"an address of all the world's letters", "\xc3\xa5@x.test", "Subject: x\r\n\r\nx\r\n",
+     MESSAGE_SMTPUTF8, "250-8BITMIME\r\n", "5.6.7", "does not take SMTPUTF8"},
+    {"a header of them", "a@x.test", "Subject: \xc3\xa5\r\n\r\nx\r\n", MESSAGE_SMTPUTF8,
+     "250-8BITMIME\r\n", "5.6.7", "does not take SMTPUTF8"},
+    {"the same where they are taken", "\xc3\xa5@x.test", "Subject: \xc3\xa5\r\n\r\nx\r\n",
+     MESSAGE_SMTPUTF8, "250-8BITMIME\r\n250-SMTPUTF8\r\n", NULL, NULL},
+};
+
+/* Nothing is converted: what a host does not take comes back. */
+static void test_what_a_host_lacks(void **state)
+{
+    (void)state;
+    set_up();
+    set_up_direct();
+    for (unsigned i = 0; i < COUNT_OF(needs); i++) {
+        char to[64];
+        struct row row = {
+            .name = needs[i].name, .status = needs[i].status, .stage = STAGE_MAIL};
+        struct receiver_script script = {.offers = needs[i].offers};
+        snprintf(on.domain, sizeof(on.domain), "d%u.example", i);
+        snprintf(to, sizeof(to), "r@%s", on.domain);
+        struct office_message m = {.account = 1,
+                                   .from = needs[i].from,
+                                   .to = (const char *const[]){to, NULL},
+                                   .body = slice_of(needs[i].body),
+                                   .flags = needs[i].flags};
+        row.text = needs[i].text;
+        on.row = &row;
+        receiver_set(&on.receiver, &script);
+        on.ids[0] = on.ids[1] = on.ids[2] = office_post(on.office, &m);
+        on.indexes[1] = 0;
+        office_read(on.office);
+        office_run(on.office, is_settled);
+        (needs[i].status ? check_fails : check_arrives)(0);
+        on.row = NULL;
+    }
+    tear_down_direct();
     assert_int_equal(problems, 0);
 }
 
@@ -827,6 +896,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_direct),
         cmocka_unit_test(test_sign_in),
+        cmocka_unit_test(test_what_a_host_lacks),
     };
     log_setup("test", LOG_LOGFMT, LOG_ERROR);
     return cmocka_run_group_tests_name("delivery/outcomes", tests, NULL, NULL);
