@@ -1,5 +1,7 @@
 #include "policy/outcome.h"
 
+#include "policy/blocked.h"
+
 /* Sets of stages and of events, so that a row of the table speaks for many pairs. */
 #define ON(stage) (1u << STAGE_##stage)
 #define EV(event) (1u << EVENT_##event)
@@ -110,7 +112,8 @@ static const struct row {
 
     /* The host has seen the mail and refuses. */
     {ENVELOPE | CONTENT, EV(ABOUT_US), NEXT_RETRY, SCOPE_SITE, true, 7, 0},
-    {ON(MAIL), EV(BLOCKED), NEXT_RETRY, SCOPE_MESSAGE, false, 7, 1},
+    {ON(RCPT), EV(BLOCKED), NEXT_RETRY, SCOPE_RECIPIENT, false, 7, 1},
+    {ON(MAIL) | ON(DATA) | ON(END), EV(BLOCKED), NEXT_RETRY, SCOPE_MESSAGE, false, 7, 1},
     {ON(RCPT), EV(LATER), NEXT_RETRY, SCOPE_RECIPIENT, false, 0, 0},
     {ON(RCPT), EV(REFUSED), NEXT_FAIL, SCOPE_RECIPIENT, false, 0, 0},
     {ON(BODY), EV(LATER), NEXT_RETRY, SCOPE_MESSAGE, true, 0, 0},
@@ -132,6 +135,12 @@ static const struct code_status {
     {503, 5, 1}, {504, 5, 4}, {551, 1, 6}, {553, 1, 3}, {555, 5, 4}, {556, 1, 10},
 };
 
+static bool is_block(enum relay_stage stage, const struct reply *reply)
+{
+    bool may = reply->enhanced.class == 0 || reply->enhanced.subject == 7;
+    return may && (SEEN_MAIL | ON(END)) & 1u << stage && blocked_is_our_address(reply->text);
+}
+
 static enum event read_refusal(enum relay_stage stage, const struct reply *reply)
 {
     for (size_t i = 0; i < COUNT_OF(readings); i++) {
@@ -142,7 +151,7 @@ static enum event read_refusal(enum relay_stage stage, const struct reply *reply
             (x->subject == reply->enhanced.subject && x->detail == reply->enhanced.detail))
             return x->event;
     }
-    return EVENT_REFUSED;
+    return is_block(stage, reply) ? EVENT_BLOCKED : EVENT_REFUSED;
 }
 
 static enum event read_reply(enum relay_stage stage, const struct reply *reply)

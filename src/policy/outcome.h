@@ -9,6 +9,9 @@
  *    reverse DNS) and X.7.28 (too much from us). 550 and 554 with 5.7.1 in reply to MAIL are
  *    mostly blocks of our address, but a sender's address can provoke them too: the message
  *    waits, and the site does not, or one tenant could stop the others' mail.
+ *  - A block of our address that is told in words alone (policy/blocked), with X.7.Y or without
+ *    a code, is waited for wherever it comes: by the recipient at RCPT, where most hosts say
+ * it, else by the message. Not by the site: words can be provoked.
  *  - For the same reason a connection lost in the content or at its end, 421 there included,
  *    delays that message only: a dead site is found by the next connection.
  *  - AUTH refused is our own credential: the site waits (an alarm for the operator), and no
