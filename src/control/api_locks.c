@@ -2,9 +2,11 @@
 #include "base/id.h"
 #include "codec/words.h"
 #include "control/api_request.h"
-#include "control/ledger_locks.h"
+#include "control/ledger_notices.h"
 #include "control/ledger_read.h"
 #include "control/lock_story.h"
+#include "control/notifier.h"
+#include "control/story_parts.h"
 
 #include <errno.h>
 
@@ -135,8 +137,45 @@ void api_locks_list(struct api_request *r)
                          is_full ? id_json(locks[count - 1].id) : json_null()));
 }
 
+static json_t *notices_json(const struct ledger_notice *notices, int count)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++) {
+        const struct ledger_notice *n = &notices[i];
+        json_array_append_new(
+            list,
+            json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "of",
+                      n->kind == NOTICE_UNLOCKED ? "end" : "lock", "to",
+                      notifier_reader(n->reader), "state", notifier_state(n->state), "address",
+                      api_foreign(n->address), "tried", api_stamp(n->tried), "id",
+                      n->id ? id_json(n->id) : json_null(), "answer", api_foreign(n->answer)));
+    }
+    return list;
+}
+
+static void put_notices(struct buf *out, const struct ledger_notice *notices, int count)
+{
+    if (count > 0)
+        buf_append(out, SLICE("\nTold by mail\n"));
+    for (int i = 0; i < count; i++) {
+        const struct ledger_notice *n = &notices[i];
+        buf_printf(out, "  %s, to the contact of the %s: %s",
+                   n->kind == NOTICE_UNLOCKED ? "The end" : "The lock",
+                   notifier_reader(n->reader), notifier_state(n->state));
+        if (n->address.len > 0)
+            story_text(out, " ");
+        story_put(out, n->address);
+        if (n->answer.len > 0)
+            story_text(out, ": ");
+        story_put(out, n->answer);
+        buf_byte(out, '\n');
+    }
+}
+
 void api_lock_show(struct api_request *r)
 {
+    struct ledger_notice *notices = NULL;
+    int told = 0;
     struct ledger_reader *reader;
     struct ledger_lock lock;
     struct buf text = BUF_INIT;
@@ -145,20 +184,50 @@ void api_lock_show(struct api_request *r)
         return;
     int rc =
         id_parse(r->args[0], &id) ? ledger_lock_get(reader, id, &r->arena, &lock) : -ENOENT;
+    if (rc == 0)
+        told = ledger_notice_list(reader, id, &r->arena, &notices);
     ledger_reader_close(&reader);
     if (rc == -ENOENT) {
         api_error(r, 404, "no-such-lock", "Locks are listed by: utpost lock list --all",
                   "There is no lock \"%.*s\".", SLICE_ARG(slice_to(r->args[0], 255)));
         return;
     }
-    if (rc < 0) {
-        api_fail(r, rc);
+    if (rc < 0 || told < 0) {
+        api_fail(r, rc < 0 ? rc : told);
         return;
     }
     lock_story_write(&text, &lock, r->now);
+    put_notices(&text, notices, told);
     json_t *answer = lock_json(&lock, r->now);
     json_object_set_new(answer, "evidence", evidence_json(r, &lock));
+    json_object_set_new(answer, "notices", notices_json(notices, told));
     json_object_set_new(answer, "text", api_text(buf_slice(&text)));
     api_answer(r, 200, answer);
     buf_fini(&text);
+}
+
+json_t *api_notices_status(struct api_request *r)
+{
+    uint64_t counts[NOTICE_STATES] = {0};
+    struct ledger_reader *reader;
+    const struct api_config *c = &r->api->config;
+    pthread_mutex_lock(&r->api->mutex);
+    json_t *to = json_deep_copy(
+        json_object_get(json_object_get(r->api->settings.config, "notices"), "operator"));
+    pthread_mutex_unlock(&r->api->mutex);
+    if (c->ledger && ledger_reader_open(&reader, ledger_path(c->ledger)) == 0) {
+        if (ledger_notice_count(reader, counts) < 0)
+            memset(counts, 0, sizeof(counts));
+        ledger_reader_close(&reader);
+    }
+    uint64_t failed =
+        counts[NOTICE_REFUSED] + counts[NOTICE_GIVEN_UP] + counts[NOTICE_TOO_LATE];
+    bool is_told = json_string_length(to) > 0;
+    json_t *status =
+        json_pack("{s:I, s:I, s:I, s:I}", "waiting", (json_int_t)counts[NOTICE_WAITS], "sent",
+                  (json_int_t)counts[NOTICE_SENT], "without_contact",
+                  (json_int_t)counts[NOTICE_NOBODY], "failed", (json_int_t)failed);
+    json_object_set_new(status, "operator", is_told ? json_incref(to) : json_null());
+    json_decref(to);
+    return status;
 }

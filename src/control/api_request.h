@@ -187,6 +187,9 @@ bool api_open_ledger(struct api_request *r, struct ledger_reader **out) MUST_USE
 /* A text of others as JSON: what is not UTF-8 in it becomes '?'. null when empty. */
 json_t *api_foreign(slice s);
 
+/* How notices stand; "operator" is null when nobody is told. */
+json_t *api_notices_status(struct api_request *r) NONNULL(1);
+
 /* The settings of a configuration, and their end. */
 void api_settings_init(struct api_settings *s, const struct conf *conf) NONNULL(1, 2);
 void api_settings_fini(struct api_settings *s) NONNULL(1);

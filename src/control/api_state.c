@@ -207,11 +207,11 @@ void api_status(struct api_request *r)
     json_int_t node = (json_int_t)r->api->settings.node;
     pthread_mutex_unlock(&r->api->mutex);
     api_answer(r, 200,
-               json_pack("{s:s, s:o, s:I, s:o, s:o, s:{s:I, s:I, s:I}, s:o, s:o}", "version",
-                         UTPOST_VERSION, "hostname", hostname, "node", node, "roles", roles,
-                         "mail", mail_status(&p->stats), "queue", "recipients",
+               json_pack("{s:s, s:o, s:I, s:o, s:o, s:{s:I, s:I, s:I}, s:o, s:o, s:o}",
+                         "version", UTPOST_VERSION, "hostname", hostname, "node", node, "roles",
+                         roles, "mail", mail_status(&p->stats), "queue", "recipients",
                          number(&p->stats.queued), "failed_unreported",
                          number(&p->stats.failed_unreported), "connections",
                          number(&p->stats.connections_out), "journals", journals, "directory",
-                         directory));
+                         directory, "notices", api_notices_status(r)));
 }

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "control/api.h"
 #include "control/door.h"
+#include "control/notifier.h"
 #include "control/projector.h"
 #include "control/publish.h"
 #include "journal/readers.h"
@@ -27,6 +28,7 @@ struct control {
     struct api *api;
     struct ledger *ledger;
     struct projector *projector;
+    struct notifier *notifier; /* NULL without a ledger */
     struct timer expire;
     struct timer numbers;
     struct journal_watch watch;
@@ -93,6 +95,8 @@ static void on_reload(void *ctx)
     const struct conf *conf = c->role->conf;
     log_setup("control", (enum log_format)conf->log.format, (enum log_level)conf->log.level);
     api_set_conf(c->api, conf);
+    if (c->notifier)
+        notifier_set_conf(c->notifier, conf);
 }
 
 /* The API ends when the loop has: a request that runs is finished. */
@@ -189,6 +193,20 @@ static void open_ledger(struct control *c)
     arena_fini(&a);
 }
 
+static void open_notifier(struct control *c)
+{
+    struct notifier_config config = {
+        .env = c->role->env,
+        .loop = c->role->loop,
+        .ledger = c->ledger,
+        .store = c->store,
+        .door = c->door,
+        .conf = c->role->conf,
+    };
+    if (c->ledger)
+        c->notifier = notifier_new(&config);
+}
+
 static bool find_group(slice name, gid_t *out)
 {
     struct arena a = ARENA_INIT;
@@ -279,6 +297,7 @@ int control_run(struct role *role)
         rc = open_door(&c);
     if (rc == 0) {
         open_ledger(&c);
+        open_notifier(&c);
         rc = open_api(&c);
     }
     if (rc == 0)
@@ -287,6 +306,7 @@ int control_run(struct role *role)
         c.status = EXIT_FAILURE;
     api_free(&c.api);
     door_free(&c.door);
+    notifier_free(&c.notifier);
     projector_free(&c.projector);
     ledger_close(&c.ledger);
     journal_writer_close(&c.publish.writer);

@@ -53,6 +53,8 @@ int ledger_flush_uses(struct ledger *l) MUST_USE NONNULL(1);
 int ledger_expire_locks(struct ledger *l, stamp before, int *removed) MUST_USE NONNULL(1, 3);
 /* Gathers the evidence of the locks that have none yet. In a transaction. */
 int ledger_gather(struct ledger *l, stamp now) MUST_USE NONNULL(1);
+/* Makes the notices of locks that began or ended. In a transaction. */
+int ledger_tell_locks(struct ledger *l) MUST_USE NONNULL(1);
 /* No message of an earlier time has an id of this or above. */
 static inline uint64_t ledger_first_id(stamp at)
 {

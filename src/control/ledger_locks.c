@@ -141,7 +141,9 @@ int ledger_put_credential(struct ledger *l, uint64_t id, slice label)
 int ledger_settle_locks(struct ledger *l, stamp now)
 {
     int rc = end_timed(l, now);
-    return rc < 0 ? rc : ledger_gather(l, now);
+    if (rc == 0)
+        rc = ledger_gather(l, now);
+    return rc < 0 ? rc : ledger_tell_locks(l);
 }
 
 int ledger_look_at_locks(struct ledger *l, stamp now)
@@ -150,6 +152,8 @@ int ledger_look_at_locks(struct ledger *l, stamp now)
     if (rc < 0)
         return rc;
     rc = end_timed(l, now);
+    if (rc == 0)
+        rc = ledger_tell_locks(l);
     if (rc < 0) {
         ledger_rollback(l);
         return rc;
@@ -162,6 +166,7 @@ int ledger_expire_locks(struct ledger *l, stamp before, int *removed)
     static const char *const steps[] = {
         "DELETE FROM evidence WHERE lock IN (SELECT id FROM locks WHERE gathered < ?1)",
         "DELETE FROM locks WHERE ended < ?1",
+        "DELETE FROM notices WHERE at < ?1 AND state <> 0",
     };
     for (size_t i = 0; i < COUNT_OF(steps); i++) {
         int rc = SQL_RUN(l->db, steps[i], SQL_I(before));

@@ -176,6 +176,32 @@ const char *const ledger_steps[] = {
     "  notification INTEGER," /* its message; NULL: nobody was told */
     "  PRIMARY KEY (message, recipient, report)"
     ") STRICT, WITHOUT ROWID;",
+
+    /* 5: what people are told by mail. */
+    "ALTER TABLE locks ADD COLUMN told INTEGER NOT NULL DEFAULT 0;" /* 1: begin, 2: end, too */
+    "CREATE INDEX locks_untold ON locks (told) WHERE told < 2;"
+    "CREATE TABLE notices ("
+    "  event INTEGER NOT NULL,"  /* a lock, or a record of a limit that was passed */
+    "  kind INTEGER NOT NULL,"   /* enum notice_kind */
+    "  reader INTEGER NOT NULL," /* enum notice_reader */
+    "  customer INTEGER NOT NULL,"
+    "  account INTEGER NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  at INTEGER NOT NULL,"
+    "  rule TEXT,"
+    "  used INTEGER NOT NULL,"
+    "  max INTEGER NOT NULL,"
+    "  reason TEXT,"
+    "  state INTEGER NOT NULL DEFAULT 0," /* enum ledger_notice_state */
+    "  tried INTEGER,"                    /* for the first time */
+    "  next INTEGER NOT NULL DEFAULT 0,"
+    "  tries INTEGER NOT NULL DEFAULT 0,"
+    "  address TEXT,"
+    "  message INTEGER," /* its queue id */
+    "  answer TEXT,"
+    "  PRIMARY KEY (event, kind, reader)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX notices_waiting ON notices (next) WHERE state = 0;",
 };
 
 const size_t ledger_step_count = COUNT_OF(ledger_steps);

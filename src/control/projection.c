@@ -216,6 +216,8 @@ int projection_put(struct ledger *l, const struct journal_record *record, struct
         return put_outcome(l, record);
     case RECORD_DIRECTORY:
         return projection_put_directory(l, record);
+    case RECORD_NOTICE:
+        return projection_put_notice(l, record);
     case RECORD_LOCK:
         return projection_put_lock(l, record);
     case RECORD_REFUSALS:

@@ -1,5 +1,5 @@
 /* From records of the directory, and of locks, to the ledger. */
-#include "control/ledger_locks.h"
+#include "control/ledger_notices.h"
 #include "control/projection_inside.h"
 #include "model/directory.h"
 
@@ -51,6 +51,24 @@ int projection_put_directory(struct ledger *l, const struct journal_record *r)
     default:
         return 0;
     }
+}
+
+int projection_put_notice(struct ledger *l, const struct journal_record *r)
+{
+    const struct ledger_notice n = {
+        .event = record_get_u64(r->fields, TAG_ID),
+        .kind = NOTICE_PASSED,
+        .customer = r->header.customer,
+        .account = r->header.account,
+        .at = r->header.at,
+        .rule = record_get(r->fields, TAG_RULE),
+        .used = record_get_u64(r->fields, TAG_USED),
+        .max = record_get_u64(r->fields, TAG_MAXIMUM),
+        .reason = record_get(r->fields, TAG_REASON),
+    };
+    if (n.event == 0 || n.rule.len == 0)
+        return -EBADMSG;
+    return ledger_put_notice(l, &n);
 }
 
 int projection_put_lock(struct ledger *l, const struct journal_record *r)

@@ -85,8 +85,8 @@ static void suggest_section(struct parser *p, slice name)
     else
         PROBLEM(p,
                 "unknown section [%.*s]; the sections are server, log, tls, listener NAME, "
-                "submission, delivery, destination NAME, smarthost, resolver, journal, api and "
-                "retention",
+                "submission, delivery, destination NAME, smarthost, resolver, journal, api, "
+                "retention, policy-service and notices",
                 SLICE_ARG(shown(p, name)));
 }
 

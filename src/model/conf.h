@@ -53,6 +53,7 @@ enum conf_log_format { CONF_LOGFMT, CONF_JSON };
 #define CONF_PICK_api CONF_NOTHING
 #define CONF_PICK_retention CONF_NOTHING
 #define CONF_PICK_policy_service CONF_NOTHING
+#define CONF_PICK_notices CONF_NOTHING
 
 struct conf_server {
 #undef CONF_PICK_server
@@ -160,6 +161,14 @@ struct conf_policy_service {
 #define CONF_PICK_policy_service CONF_NOTHING
 };
 
+struct conf_notices {
+#undef CONF_PICK_notices
+#define CONF_PICK_notices CONF_TAKE
+#include "model/params.def"
+#undef CONF_PICK_notices
+#define CONF_PICK_notices CONF_NOTHING
+};
+
 #undef TEXT
 #undef NUMBER
 #undef SIZE
@@ -179,6 +188,7 @@ struct conf {
     struct conf_api api;
     struct conf_retention retention;
     struct conf_policy_service policy_service;
+    struct conf_notices notices;
     const struct conf_listener *listeners;
     size_t listener_count;
     const struct conf_destination *destinations;

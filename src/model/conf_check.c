@@ -1,4 +1,6 @@
 /* Relations between the keys of a configuration, and where a listener listens. */
+#include "base/utf8.h"
+#include "codec/path.h"
 #include "model/conf_rows.h"
 
 #include <arpa/inet.h>
@@ -262,6 +264,22 @@ static void check_policy_service(struct check *k)
         PROBLEM(k, line_of(k, &p->account_by), "account-by: write `login`, say");
 }
 
+static void check_address(struct check *k, const slice *address, const char *key)
+{
+    struct path p;
+    if (address->len > 0 &&
+        (mailbox_parse(*address, &p) != PATH_OK || !utf8_is_ascii(*address)))
+        PROBLEM(k, line_of(k, address),
+                "%s: `%.*s` is no address; write `postmaster@example.com`, say", key,
+                SLICE_ARG(*address));
+}
+
+static void check_notices(struct check *k)
+{
+    check_address(k, &k->conf->notices.operator_address, "operator");
+    check_address(k, &k->conf->notices.from, "from");
+}
+
 static void check_numbers(struct check *k)
 {
     const struct conf *c = k->conf;
@@ -306,6 +324,7 @@ unsigned conf_check(const struct conf *c, slice name, const struct conf_lines *l
     check_resolver(&k);
     check_api(&k);
     check_policy_service(&k);
+    check_notices(&k);
     for (size_t i = 0; i < c->listener_count; i++)
         check_listener(&k, i);
     for (size_t i = 0; i < c->destination_count; i++)

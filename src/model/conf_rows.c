@@ -16,6 +16,7 @@
 #define STRUCT_api struct conf_api
 #define STRUCT_retention struct conf_retention
 #define STRUCT_policy_service struct conf_policy_service
+#define STRUCT_notices struct conf_notices
 
 #define ID_server CONF_IN_SERVER
 #define ID_log CONF_IN_LOG
@@ -30,6 +31,7 @@
 #define ID_api CONF_IN_API
 #define ID_retention CONF_IN_RETENTION
 #define ID_policy_service CONF_IN_POLICY_SERVICE
+#define ID_notices CONF_IN_NOTICES
 
 #define AT(sect, field_) .section = ID_##sect, .offset = offsetof(STRUCT_##sect, field_)
 #define TEXT(sect, field_, key_, default_, reload_, doc_)                 \
@@ -89,6 +91,7 @@ static const struct {
     [CONF_IN_API] = {"api", offsetof(struct conf, api)},
     [CONF_IN_RETENTION] = {"retention", offsetof(struct conf, retention)},
     [CONF_IN_POLICY_SERVICE] = {"policy-service", offsetof(struct conf, policy_service)},
+    [CONF_IN_NOTICES] = {"notices", offsetof(struct conf, notices)},
 };
 
 const char *conf_section_name(enum conf_section s)

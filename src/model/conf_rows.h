@@ -18,6 +18,7 @@ enum conf_section {
     CONF_IN_API,
     CONF_IN_RETENTION,
     CONF_IN_POLICY_SERVICE,
+    CONF_IN_NOTICES,
     CONF_SECTIONS
 };
 

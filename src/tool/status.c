@@ -74,6 +74,15 @@ static void show(struct tool_call *c, const json_t *answer)
     show_number("  delivered", mail, "delivered");
     show_number("  retried", mail, "retried");
     show_number("  failed", mail, "failed");
+    const json_t *notices = json_object_get(answer, "notices");
+    const char *operator_address = show_text(a, notices, "operator");
+    puts("\nNotices by mail");
+    show_pair("  operator", operator_address[0] ? operator_address
+                                                : "not told: [notices] operator is not set");
+    show_number("  waiting", notices, "waiting");
+    show_number("  sent", notices, "sent");
+    show_number("  no contact", notices, "without_contact");
+    show_number("  failed", notices, "failed");
     puts("\nDirectory");
     show_number("  version", directory, "version");
     show_number("  customers", directory, "customers");

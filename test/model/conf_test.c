@@ -119,8 +119,10 @@ static const struct {
      "t.conf:1: unknown section [submision]; did you mean [submission]?\n"},
     {"a section like no other", "[xylophones]\n",
      "t.conf:1: unknown section [xylophones]; the sections are server, log, tls, listener "
-     "NAME, submission, delivery, destination NAME, smarthost, resolver, journal, api and "
-     "retention\n"},
+     "NAME, submission, delivery, destination NAME, smarthost, resolver, journal, api, "
+     "retention, policy-service and notices\n"},
+    {"an operator without an address", "[notices]\noperator = postmaster\n",
+     "t.conf:2: operator: `postmaster` is no address; write `postmaster@example.com`, say\n"},
     {"an open section", "[server\n",
      "t.conf:1: a section's line ends with `]`; for example [server]\n"},
     {"a name too many", "[server x]\n",
