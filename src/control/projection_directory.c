@@ -55,7 +55,7 @@ int projection_put_directory(struct ledger *l, const struct journal_record *r)
 
 int projection_put_notice(struct ledger *l, const struct journal_record *r)
 {
-    const struct ledger_notice n = {
+    struct ledger_notice n = {
         .event = record_get_u64(r->fields, TAG_ID),
         .kind = NOTICE_PASSED,
         .customer = r->header.customer,
@@ -66,8 +66,13 @@ int projection_put_notice(struct ledger *l, const struct journal_record *r)
         .max = record_get_u64(r->fields, TAG_MAXIMUM),
         .reason = record_get(r->fields, TAG_REASON),
     };
-    if (n.event == 0 || n.rule.len == 0)
+    struct rule rule;
+    const char *error;
+    slice word;
+    if (n.event == 0 || !rule_parse(n.rule, &rule, &error, &word))
         return -EBADMSG;
+    if (rule.action == RULE_SUSPEND)
+        n.kind = NOTICE_SUSPENDED;
     return ledger_put_notice(l, &n);
 }
 

@@ -104,6 +104,8 @@ void limiter_move_periods(struct limiter *l, span by) NONNULL(1);
 
 /* A notice about this limit was read back from the journal: not again for the same passing. */
 void limiter_noticed(struct limiter *l, const struct limit *limit) NONNULL(1, 2);
+/* A rule that suspends has refused: true when people are to hear of it, once in a period. */
+bool limiter_suspends(struct limiter *l, const struct limit *limit) NONNULL(1, 2);
 
 /* Empties the limit's counter; what is held stays: an operator has lifted the lock of its rule.
  */

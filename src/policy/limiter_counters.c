@@ -100,6 +100,7 @@ static void empty_period(struct counter *c)
 {
     c->period.used = 0;
     c->notified = false;
+    c->suspended = false;
 }
 
 /* What is used from its end on is of the next one, whoever asks first. */
@@ -168,9 +169,22 @@ struct counter *limiter_known(const struct limiter *l, const struct limit *limit
 void limiter_noticed(struct limiter *l, const struct limit *limit)
 {
     struct entity *e;
+    if (limit->rule.action == RULE_SUSPEND) {
+        (void)limiter_suspends(l, limit);
+        return;
+    }
     struct counter *c = limiter_counter(l, limit, &e);
     if (c)
         c->notified = true;
+}
+
+bool limiter_suspends(struct limiter *l, const struct limit *limit)
+{
+    struct counter *c = limiter_known(l, limit);
+    if (!c || c->suspended)
+        return false;
+    c->suspended = true;
+    return true;
 }
 
 void limiter_forget(struct limiter *l, const struct limit *limit)
@@ -185,6 +199,7 @@ void limiter_forget(struct limiter *l, const struct limit *limit)
     else
         window_fini(&c->window);
     c->notified = false;
+    c->suspended = false;
 }
 
 static bool is_idle(struct entity *e, stamp now)

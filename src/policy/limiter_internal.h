@@ -40,6 +40,7 @@ struct counter {
     uint8_t unit;
     bool is_pace;
     bool notified;
+    bool suspended; /* people know that the period's volume is used up */
 };
 
 struct entity {

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 /* Bits beside the unit. */
-enum { UNIT = 255, NOTIFIED = 256, PACE = 512 };
+enum { UNIT = 255, NOTIFIED = 256, PACE = 512, SUSPENDED = 1024 };
 
 /* Saved: per counter its owner, unit and length, then the window, or the period's numbers. All
  * numbers as they are in memory of one kind of machine: little-endian, 64 bits. */
@@ -55,7 +55,8 @@ void limiter_save(const struct limiter *l, struct buf *out)
             const struct counter *c = &e->counters[i];
             save_u64(out, e->key.scope);
             save_u64(out, e->key.id);
-            save_u64(out, c->unit | (c->notified ? NOTIFIED : 0) | (c->is_pace ? PACE : 0));
+            save_u64(out, c->unit | (c->notified ? NOTIFIED : 0) | (c->is_pace ? PACE : 0) |
+                              (c->suspended ? SUSPENDED : 0));
             save_u64(out, (uint64_t)c->length);
             if (c->is_pace) {
                 save_u64(out, (uint64_t)c->pace.next);
@@ -86,6 +87,7 @@ static int load_counter(struct limiter *l, slice *in)
         return -ENOMEM;
     struct counter *c = &e->counters[index];
     c->notified = unit & NOTIFIED;
+    c->suspended = unit & SUSPENDED;
     if (c->is_pace) {
         uint64_t next;
         if (c->length == RULE_PERIOD || !load_u64(in, &next))

@@ -43,8 +43,9 @@ static const struct language languages[WORDING_LANGUAGES] = {
                         [NOTICE_PASSED] =
                             "A limit was passed of which you are to be told. No mail was"
                             " refused because of it.",
-                        [NOTICE_SUSPENDED] = "The volume of the plan is used up: new mail is"
-                                             " refused for now."},
+                        [NOTICE_SUSPENDED] =
+                            "The volume of the plan is used up: mail was refused"
+                            " as there is no room left for it."},
             .account = "Account",
             .all_of = "All accounts of",
             .customer = "Customer",
@@ -89,8 +90,8 @@ static const struct language languages[WORDING_LANGUAGES] = {
                         [NOTICE_UNLOCKED] = "Spärren är hävd: e-post kan skickas igen.",
                         [NOTICE_PASSED] = "En gräns har passerats som du ska få veta om. Ingen"
                                           " e-post har avvisats på grund av den.",
-                        [NOTICE_SUSPENDED] = "Planens volym är förbrukad: ny e-post avvisas"
-                                             " tills vidare."},
+                        [NOTICE_SUSPENDED] = "Planens volym är förbrukad: e-post har avvisats,"
+                                             " eftersom det inte finns plats för den."},
             .account = "Konto",
             .all_of = "Alla konton hos",
             .customer = "Kund",
@@ -135,8 +136,8 @@ static const struct language languages[WORDING_LANGUAGES] = {
                         [NOTICE_UNLOCKED] = "Sperren er opphevet: e-post kan sendes igjen.",
                         [NOTICE_PASSED] = "En grense som du skal få vite om, er passert. Ingen"
                                           " e-post er avvist på grunn av den.",
-                        [NOTICE_SUSPENDED] =
-                            "Planens volum er brukt opp: ny e-post avvises inntil videre."},
+                        [NOTICE_SUSPENDED] = "Planens volum er brukt opp: e-post er avvist, "
+                                             "fordi det ikke er plass til den."},
             .account = "Konto",
             .all_of = "Alle kontoer hos",
             .customer = "Kunde",
@@ -184,8 +185,9 @@ static const struct language languages[WORDING_LANGUAGES] = {
                         [NOTICE_PASSED] =
                             "Ein Grenzwert wurde überschritten, von dem Sie erfahren sollen."
                             " Es wurde deswegen keine E-Mail abgewiesen.",
-                        [NOTICE_SUSPENDED] = "Das Volumen des Tarifs ist aufgebraucht: neue"
-                                             " E-Mail wird vorerst abgewiesen."},
+                        [NOTICE_SUSPENDED] =
+                            "Das Volumen des Tarifs ist aufgebraucht: E-Mail"
+                            " wurde abgewiesen, da kein Platz mehr für sie ist."},
             .account = "Konto",
             .all_of = "Alle Konten von",
             .customer = "Kunde",

@@ -139,6 +139,16 @@ static void say_refusal(const struct limiting_charge *c, const struct wording_vo
         wording_add_data(v, refusal);
 }
 
+/* The first refusal of a plan that is used up is told to people; not of what never fits. */
+static void note_suspension(struct limiting *l, const struct limiting_charge *c,
+                            const struct limit_verdict *v, stamp now)
+{
+    const struct limit limit = {.rule = v->rule, .entity = v->entity};
+    if (v->rule.action == RULE_SUSPEND && !v->never_fits &&
+        limiter_suspends(l->limiter, &limit))
+        limiting_notice(l, c, v, now);
+}
+
 bool limiting_reserve(struct limiting *l, struct limiting_view *v,
                       const struct submission_transaction *t, struct limiting_charge *c,
                       struct wording *refusal)
@@ -166,6 +176,7 @@ bool limiting_reserve(struct limiting *l, struct limiting_view *v,
     if (result == LIMITER_REFUSED) {
         note_attempts(l, c, &asked, &verdict.rule);
         count_refusal(l, v, c, now);
+        note_suspension(l, c, &verdict, now);
     }
     if (result != LIMITER_OK && !c->is_held)
         limiter_release(l->limiter, &c->held, now); /* the room that was made for it */
@@ -257,6 +268,7 @@ static bool settle_octets(struct limiting *l, struct limiting_charge *c, uint64_
         l->limiter, &c->held, RULE_BYTES, charged_bytes(octets, c->recipients), now, &verdict);
     if (result == LIMITER_OK)
         return true;
+    note_suspension(l, c, &verdict, now);
     limiting_to_wall(l, &verdict, now);
     say_refusal(c, &voice, &verdict, refusal);
     return false;

@@ -1,6 +1,6 @@
 /* Locks in the ledger: by rule and by operators, how they end, and their evidence. Records go
  * straight to the projection: that each comes once, and in which order, is the projector's. */
-#include "control/ledger_locks.h"
+#include "control/ledger_notices.h"
 #include "control/ledger_read.h"
 #include "control/projection.h"
 #include "model/directory.h"
@@ -383,6 +383,133 @@ static void evidence_goes_with_age_and_with_an_address(void **state)
     assert_int_equal(0, list(f, false, &locks));
 }
 
+/* ---- what people are told ---- */
+
+static int notices_of(struct fixture *f, uint64_t event, struct ledger_notice **out)
+{
+    assert_int_equal(0, ledger_reader_open(&f->reader, f->path));
+    int n = ledger_notice_list(f->reader, event, &f->arena, out);
+    ledger_reader_close(&f->reader);
+    return n;
+}
+
+static void a_lock_and_its_end_are_told_once(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_notice *n;
+    put_account(f, (struct directory_account){0});
+    for (int i = 0; i < 3; i++) {
+        put_rule_lock(f, RULE_LOCK_ID, STAMP_NEVER, false);
+        assert_int_equal(3, notices_of(f, RULE_LOCK_ID, &n));
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(NOTICE_LOCKED, n[i].kind);
+        assert_int_equal(NOTICE_TO_ACCOUNT + i, n[i].reader);
+        assert_int_equal(NOTICE_WAITS, n[i].state);
+        assert_text("anna@x.test", n[i].name);
+        assert_int_equal(501, n[i].used);
+    }
+    for (int i = 0; i < 3; i++) {
+        put_rule_lock(f, RULE_LOCK_ID, STAMP_NEVER, true);
+        assert_int_equal(6, notices_of(f, RULE_LOCK_ID, &n));
+    }
+    assert_int_equal(NOTICE_UNLOCKED, n[3].kind);
+}
+
+static void a_customers_lock_is_told_to_two(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_lock *locks;
+    struct ledger_notice *n;
+    put_customer(f, (struct directory_customer){.state = ACCOUNT_LOCKED, .until = STAMP_NEVER});
+    assert_int_equal(1, list(f, true, &locks));
+    assert_int_equal(2, notices_of(f, locks[0].id, &n));
+    assert_int_equal(NOTICE_TO_CUSTOMER, n[0].reader);
+    assert_int_equal(NOTICE_TO_OPERATOR, n[1].reader);
+    assert_text("Blue Web AB", n[0].name);
+}
+
+static void a_limit_that_was_passed_is_told(void **state)
+{
+    static const struct {
+        uint64_t id;
+        const char *rule;
+        enum notice_kind kind;
+    } rows[] = {
+        {9001, "account messages 2/1h notify", NOTICE_PASSED},
+        {9002, "account bytes 90MB/month suspend", NOTICE_SUSPENDED},
+    };
+    struct fixture *f = *state;
+    struct ledger_notice *n;
+    put_account(f, (struct directory_account){0});
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct buf b = BUF_INIT;
+        record_put_u64(&b, TAG_ID, rows[i].id);
+        record_put(&b, TAG_RULE, slice_of(rows[i].rule));
+        record_put_u64(&b, TAG_USED, 3);
+        record_put_u64(&b, TAG_MAXIMUM, 2);
+        project(f, RECORD_NOTICE, ACCOUNT, &b);
+        assert_int_equal(3, notices_of(f, rows[i].id, &n));
+        assert_int_equal(rows[i].kind, n[0].kind);
+        assert_int_equal(2, n[0].max);
+        assert_text(rows[i].rule, n[2].rule);
+    }
+}
+
+static struct ledger_notice next_notice(struct fixture *f)
+{
+    struct ledger_notice n;
+    assert_int_equal(1, ledger_next_notice(f->ledger, f->now, &f->arena, &n));
+    return n;
+}
+
+static void notices_are_sent_one_after_the_other(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t counts[NOTICE_STATES];
+    put_account(f, (struct directory_account){0});
+    put_rule_lock(f, RULE_LOCK_ID, STAMP_NEVER, false);
+
+    struct ledger_notice n = next_notice(f);
+    assert_int_equal(NOTICE_TO_ACCOUNT, n.reader);
+    assert_true(n.tried == 0 && n.address.len == 0);
+    assert_int_equal(1, ledger_notice_try(f->ledger, &n, SLICE("anna@y.test"), f->now));
+    n.next = f->now + SPAN_MINUTE; /* smtpd did not answer: later */
+    assert_int_equal(0, ledger_notice_settle(f->ledger, &n));
+
+    n = next_notice(f);
+    assert_int_equal(NOTICE_TO_CUSTOMER, n.reader);
+    assert_int_equal(0, ledger_notice_try(f->ledger, &n, SLICE("Anna@Y.test"), f->now));
+    n.state = NOTICE_KNOWN;
+    assert_int_equal(0, ledger_notice_settle(f->ledger, &n));
+
+    n = next_notice(f);
+    assert_int_equal(NOTICE_TO_OPERATOR, n.reader);
+    n.state = NOTICE_NOBODY;
+    assert_int_equal(0, ledger_notice_settle(f->ledger, &n));
+    assert_int_equal(0, ledger_next_notice(f->ledger, f->now, &f->arena, &n));
+
+    f->now += SPAN_MINUTE;
+    n = next_notice(f);
+    assert_int_equal(NOTICE_TO_ACCOUNT, n.reader);
+    assert_true(n.tried == f->now - SPAN_MINUTE && n.tries == 1);
+    assert_text("anna@y.test", n.address);
+    assert_int_equal(1, ledger_notice_try(f->ledger, &n, n.address, f->now));
+    n.state = NOTICE_SENT;
+    n.id = 77;
+    assert_int_equal(0, ledger_notice_settle(f->ledger, &n));
+    assert_int_equal(0, ledger_next_notice(f->ledger, f->now, &f->arena, &n));
+
+    struct ledger_notice *all;
+    assert_int_equal(3, notices_of(f, RULE_LOCK_ID, &all));
+    assert_true(all[0].tried == f->now - SPAN_MINUTE && all[0].tries == 2 && all[0].id == 77);
+    assert_int_equal(0, ledger_reader_open(&f->reader, f->path));
+    assert_int_equal(0, ledger_notice_count(f->reader, counts));
+    ledger_reader_close(&f->reader);
+    assert_true(counts[NOTICE_SENT] == 1 && counts[NOTICE_KNOWN] == 1 &&
+                counts[NOTICE_NOBODY] == 1 && counts[NOTICE_WAITS] == 0);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -396,6 +523,10 @@ int main(void)
         CASE(evidence_is_what_was_sent_before),
         CASE(a_customers_evidence_is_of_all_its_accounts),
         CASE(evidence_goes_with_age_and_with_an_address),
+        CASE(a_lock_and_its_end_are_told_once),
+        CASE(a_customers_lock_is_told_to_two),
+        CASE(a_limit_that_was_passed_is_told),
+        CASE(notices_are_sent_one_after_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

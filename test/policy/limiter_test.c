@@ -142,6 +142,35 @@ static void plans_hold_what_is_sold(void **state)
     }
 }
 
+/* Once in a period, a restart within it included. */
+static void a_used_up_plan_is_told_once(void **state)
+{
+    (void)state;
+    struct limiter *l = limiter_new(seed);
+    struct limit plan = limit_of("account bytes 10KB/month suspend");
+    struct limit_verdict v = {0};
+    struct buf saved = BUF_INIT;
+    plan.period_start = START;
+    plan.period_end = START + SPAN_DAY;
+    assert_false(limiter_suspends(l, &plan)); /* nothing is counted */
+    assert_int_equal(take(l, &plan, 10000, START, START, &v), LIMITER_OK);
+    assert_int_equal(take(l, &plan, 10000, START + 1, START + 1, &v), LIMITER_REFUSED);
+    assert_true(limiter_suspends(l, &plan));
+    assert_false(limiter_suspends(l, &plan));
+    limiter_save(l, &saved);
+    assert_int_equal(limiter_load(l, buf_slice(&saved)), 0);
+    assert_false(limiter_suspends(l, &plan));
+    plan.period_start = START + SPAN_DAY;
+    plan.period_end = START + 2 * SPAN_DAY;
+    stamp next = START + SPAN_DAY;
+    assert_int_equal(take(l, &plan, 10000, next, next, &v), LIMITER_OK);
+    assert_int_equal(take(l, &plan, 10000, next + 1, next + 1, &v), LIMITER_REFUSED);
+    limiter_noticed(l, &plan); /* its record was read back */
+    assert_false(limiter_suspends(l, &plan));
+    buf_fini(&saved);
+    limiter_free(&l);
+}
+
 /* Held over the border, counted in the period of its stamp; a reset, a plan that ends. */
 static void periods_follow_each_other(void **state)
 {
@@ -214,9 +243,13 @@ static void memory_of_an_account(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_501st_locks),           cmocka_unit_test(half_of_a_message_fits),
-        cmocka_unit_test(bytes_are_trued_up),        cmocka_unit_test(plans_hold_what_is_sold),
-        cmocka_unit_test(periods_follow_each_other), cmocka_unit_test(memory_of_an_account),
+        cmocka_unit_test(the_501st_locks),
+        cmocka_unit_test(half_of_a_message_fits),
+        cmocka_unit_test(bytes_are_trued_up),
+        cmocka_unit_test(plans_hold_what_is_sold),
+        cmocka_unit_test(a_used_up_plan_is_told_once),
+        cmocka_unit_test(periods_follow_each_other),
+        cmocka_unit_test(memory_of_an_account),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,3 +215,27 @@ def test_a_rule_that_notifies_tells_people(case):
     (ops,) = mails[CONTACTS["operator"]]
     assert ops["Subject"] == f"A limit was passed: {LOGIN}", ops["Subject"]
     assert "Why: 3 messages in 1 hour, and at most 2 are allowed" in ops.get_content(), ops.get_content()
+
+
+def test_a_plan_that_is_used_up_is_told_once(case):
+    server = case.utpost(sections={"notices": {"operator": CONTACTS["operator"]}})
+    told(server)
+    server.cli("rule", "add", "account bytes 30KB/month suspend", "--account", LOGIN)
+    refused = 0
+    for n in range(6):
+        with server.smtp() as s:
+            try:
+                s.sendmail(LOGIN, ["x@example.net"], message())
+            except smtplib.SMTPResponseException as e:
+                refused += e.smtp_code in (450, 550)
+            except smtplib.SMTPRecipientsRefused:
+                refused += 1
+        if n == 4:
+            server.kill_all()
+            server.start()
+    assert refused == 3, refused
+    mails = notices(server, 3)
+    (ops,) = mails[CONTACTS["operator"]]
+    assert ops["Subject"] == f"The plan is used up: {LOGIN}", ops["Subject"]
+    time.sleep(1.5)  # another one would come now
+    assert sum(map(len, notices(server, 3).values())) == 3
