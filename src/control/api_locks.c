@@ -73,7 +73,7 @@ static json_t *evidence_json(struct api_request *r, const struct ledger_lock *k)
         {"senders", EVIDENCE_SENDER},   {"subjects", EVIDENCE_SUBJECT},
         {"domains", EVIDENCE_DOMAIN},   {"credentials", EVIDENCE_CREDENTIAL},
         {"scripts", EVIDENCE_SCRIPT},   {"sample_recipients", EVIDENCE_RECIPIENT},
-        {"accounts", EVIDENCE_ACCOUNT},
+        {"accounts", EVIDENCE_ACCOUNT}, {"refused_by", EVIDENCE_REFUSAL},
     };
     unsigned percent;
     if (k->gathered == 0)

@@ -211,9 +211,10 @@ static int erase_rows(struct ledger *l, slice address, struct ledger_erased *out
         " WHERE reverse_path = ?1",
         "DELETE FROM errors WHERE address = ?1",
         "DELETE FROM evidence WHERE value = ?1 COLLATE NOCASE",
+        "UPDATE notices SET address = NULL WHERE address = ?1 COLLATE NOCASE AND state <> 0",
     };
-    uint64_t *const counts[] = {NULL,          NULL,         &out->recipients,
-                                &out->senders, &out->errors, &out->evidence};
+    uint64_t *const counts[] = {
+        NULL, NULL, &out->recipients, &out->senders, &out->errors, &out->evidence, NULL};
     for (size_t i = 0; i < COUNT_OF(steps); i++) {
         int rc = SQL_RUN(l->db, steps[i], SQL_T(address));
         if (rc < 0)

@@ -6,6 +6,8 @@
 
 enum { LOCKS_AT_ONCE = 50 };
 
+/* What was on its way when the lock was made is in the ledger by then. */
+static const span SETTLES_WITHIN = 2 * SPAN_SECOND;
 /* How far back: the rule's window within these, or a day. */
 static const span LOOK_LEAST = SPAN_HOUR;
 static const span LOOK_MOST = 7 * SPAN_DAY;
@@ -85,6 +87,17 @@ static int put_kind(struct ledger *l, const struct ledger_lock *k, size_t kind, 
     return SQL_RUN(l->db, text.ptr, SQL_I(k->id), SQL_I(kind), SQL_I(LEDGER_EVIDENCE_ROWS));
 }
 
+static int put_refusals(struct ledger *l, const struct ledger_lock *k)
+{
+    static const char text[] =
+        "INSERT OR IGNORE INTO evidence SELECT ?3, ?4, rule, sum(count), min(first), max(last)"
+        " FROM refusals WHERE account IN" ACCOUNTS " AND last >= ?5 AND first <= ?6"
+        " GROUP BY rule ORDER BY sum(count) DESC LIMIT ?7";
+    return SQL_RUN(l->db, text, SQL_I(k->customer), SQL_I(k->account), SQL_I(k->id),
+                   SQL_I(EVIDENCE_REFUSAL), SQL_I(k->looked_from),
+                   SQL_I(k->since + SETTLES_WITHIN), SQL_I(LEDGER_EVIDENCE_ROWS));
+}
+
 static int put_totals(struct ledger *l, const struct ledger_lock *k, stamp now)
 {
     static const char text[] =
@@ -106,16 +119,19 @@ static int gather_one(struct ledger *l, struct ledger_lock *k, struct arena *a, 
         if (kinds[kind].value && !is_told)
             rc = put_kind(l, k, kind, a);
     }
+    if (rc == 0)
+        rc = put_refusals(l, k);
     return rc < 0 ? rc : put_totals(l, k, now);
 }
 
-static int next_bare(struct ledger *l, struct arena *a, struct ledger_lock *out)
+/* Of a lock in the future the clock was set back. */
+static int next_bare(struct ledger *l, stamp now, struct arena *a, struct ledger_lock *out)
 {
     sqlite3_stmt *s;
-    int rc = sql_begin(l->db, &s,
+    int rc = SQL_QUERY(l->db, &s,
                        "SELECT id, customer, account, since, rule FROM locks WHERE gathered IS"
-                       " NULL ORDER BY id LIMIT 1",
-                       NULL, 0);
+                       " NULL AND (since <= ?1 OR since > ?2) ORDER BY id LIMIT 1",
+                       SQL_I(now - SETTLES_WITHIN), SQL_I(now + SPAN_MINUTE));
     if (rc < 0)
         return rc;
     rc = sql_step(s);
@@ -136,7 +152,7 @@ int ledger_gather(struct ledger *l, stamp now)
     struct ledger_lock k;
     int rc = 1;
     for (int i = 0; i < LOCKS_AT_ONCE && rc == 1; i++) {
-        rc = next_bare(l, &a, &k);
+        rc = next_bare(l, now, &a, &k);
         if (rc != 1)
             break;
         int put = gather_one(l, &k, &a, now);

@@ -138,6 +138,17 @@ int ledger_put_credential(struct ledger *l, uint64_t id, slice label)
                    SQL_I(id), SQL_T0(label));
 }
 
+int ledger_put_refusals(struct ledger *l, uint64_t account, slice rule, uint64_t count,
+                        stamp at)
+{
+    stamp minute = at > 0 ? at - at % SPAN_MINUTE : 0;
+    return SQL_RUN(l->db,
+                   "INSERT INTO refusals VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT DO UPDATE"
+                   " SET count = count + excluded.count, first = min(first, excluded.first),"
+                   "  last = max(last, excluded.last)",
+                   SQL_I(account), SQL_I(minute), SQL_T(rule), SQL_I(count), SQL_I(at));
+}
+
 int ledger_settle_locks(struct ledger *l, stamp now)
 {
     int rc = end_timed(l, now);
@@ -151,9 +162,7 @@ int ledger_look_at_locks(struct ledger *l, stamp now)
     int rc = ledger_begin(l);
     if (rc < 0)
         return rc;
-    rc = end_timed(l, now);
-    if (rc == 0)
-        rc = ledger_tell_locks(l);
+    rc = ledger_settle_locks(l, now);
     if (rc < 0) {
         ledger_rollback(l);
         return rc;
@@ -167,6 +176,7 @@ int ledger_expire_locks(struct ledger *l, stamp before, int *removed)
         "DELETE FROM evidence WHERE lock IN (SELECT id FROM locks WHERE gathered < ?1)",
         "DELETE FROM locks WHERE ended < ?1",
         "DELETE FROM notices WHERE at < ?1 AND state <> 0",
+        "DELETE FROM refusals WHERE minute < ?1",
     };
     for (size_t i = 0; i < COUNT_OF(steps); i++) {
         int rc = SQL_RUN(l->db, steps[i], SQL_I(before));

@@ -6,9 +6,11 @@
  * begins with the first record that says so and ends with the first that no longer does, or at
  * its time. Records that come again change nothing.
  *
- * Evidence is what the message log says of the time before the lock: gathered once, at the end
- * of the projector's round, when the outcomes that were there have been read too; bounded per
- * lock (LEDGER_EVIDENCE_*), so that it stays readable and small. */
+ * Evidence is what the message log says of the time before the lock: gathered once, a moment
+ * after it, when outcomes and refusals that were on their way have been read too; bounded per
+ * lock (LEDGER_EVIDENCE_*), so that it stays readable and small. Nobody is told of a lock
+ * before.
+ */
 #ifndef CONTROL_LEDGER_LOCKS_H
 #define CONTROL_LEDGER_LOCKS_H
 
@@ -32,9 +34,10 @@ enum ledger_evidence_kind {
     EVIDENCE_SENDER = 4,     /* reverse-path */
     EVIDENCE_SUBJECT = 5,
     EVIDENCE_RECIPIENT = 6,
-    EVIDENCE_DOMAIN = 7,  /* of recipients */
-    EVIDENCE_SCRIPT = 8,  /* of `sendmail` */
-    EVIDENCE_ACCOUNT = 9, /* of a lock of a whole customer */
+    EVIDENCE_DOMAIN = 7,   /* of recipients */
+    EVIDENCE_SCRIPT = 8,   /* of `sendmail` */
+    EVIDENCE_ACCOUNT = 9,  /* of a lock of a whole customer */
+    EVIDENCE_REFUSAL = 10, /* the rule that refused; counted: attempts */
     EVIDENCE_KINDS
 };
 
@@ -105,10 +108,13 @@ struct ledger_owner {
 int ledger_put_owner(struct ledger *l, const struct ledger_owner *o) MUST_USE NONNULL(1, 2);
 int ledger_put_credential(struct ledger *l, uint64_t id, slice label) MUST_USE NONNULL(1);
 
+/* Attempts of the account that limits refused, in a second. */
+int ledger_put_refusals(struct ledger *l, uint64_t account, slice rule, uint64_t count,
+                        stamp at) MUST_USE NONNULL(1);
+
 /* Ends the operators' locks whose time is over and gathers the evidence of new ones. */
 int ledger_settle_locks(struct ledger *l, stamp now) MUST_USE NONNULL(1);
-/* Outside of a transaction: ends those whose time is over; from time to time, as no record
- * tells it. */
+/* The same in a transaction of its own: from time to time, as no record tells it. */
 int ledger_look_at_locks(struct ledger *l, stamp now) MUST_USE NONNULL(1);
 
 /* ---- on a reader ---- */

@@ -31,16 +31,17 @@ int ledger_put_notice(struct ledger *l, const struct ledger_notice *n)
 int ledger_tell_locks(struct ledger *l)
 {
     static const char *const steps[] = {
-        TELL_LOCKS("1", "k.since", "k.told = 0"),
-        "UPDATE locks SET told = 1 WHERE told = 0",
+        TELL_LOCKS("1", "k.since", "k.told = 0 AND k.gathered IS NOT NULL"),
+        "UPDATE locks SET told = 1 WHERE told = 0 AND gathered IS NOT NULL",
         TELL_LOCKS("2", "k.ended", "k.told = 1 AND k.ended IS NOT NULL AND k.end_kind <> 3"),
         "UPDATE locks SET told = 2 WHERE told = 1 AND ended IS NOT NULL",
     };
     uint64_t untold = 0;
-    int rc = sql_number(l->db,
-                        "SELECT EXISTS (SELECT 1 FROM locks WHERE told < 2 AND (told = 0 OR"
-                        " ended IS NOT NULL))",
-                        NULL, 0, &untold);
+    int rc = sql_number(
+        l->db,
+        "SELECT EXISTS (SELECT 1 FROM locks WHERE told < 2 AND (gathered IS NOT NULL OR"
+        " ended IS NOT NULL))",
+        NULL, 0, &untold);
     for (size_t i = 0; i < COUNT_OF(steps) && rc == 0 && untold; i++)
         rc = sql_run(l->db, steps[i], NULL, 0);
     return rc;

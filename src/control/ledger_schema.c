@@ -202,6 +202,18 @@ const char *const ledger_steps[] = {
     "  PRIMARY KEY (event, kind, reader)"
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX notices_waiting ON notices (next) WHERE state = 0;",
+
+    /* 4: what was refused by limits; evidence, too. */
+    "CREATE TABLE refusals ("
+    "  account INTEGER NOT NULL,"
+    "  minute INTEGER NOT NULL,"
+    "  rule TEXT NOT NULL," /* the last that refused in a second */
+    "  count INTEGER NOT NULL,"
+    "  first INTEGER NOT NULL,"
+    "  last INTEGER NOT NULL,"
+    "  PRIMARY KEY (account, minute, rule)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX refusals_age ON refusals (minute);",
 };
 
 const size_t ledger_step_count = COUNT_OF(ledger_steps);

@@ -140,11 +140,12 @@ static const struct {
     [EVIDENCE_SENDER] = {"Sent as", {"message", "messages"}},
     [EVIDENCE_SUBJECT] = {"Subject", {"message", "messages"}},
     [EVIDENCE_DOMAIN] = {"To domain", {"recipient", "recipients"}},
+    [EVIDENCE_REFUSAL] = {"Refused by the limit", {"attempt", "attempts"}},
     [EVIDENCE_RECIPIENT] = {"To, for example", {"mail", "mails"}},
 };
 static const enum ledger_evidence_kind order[] = {
     EVIDENCE_ACCOUNT, EVIDENCE_CLIENT,  EVIDENCE_HELO,   EVIDENCE_CREDENTIAL, EVIDENCE_SCRIPT,
-    EVIDENCE_SENDER,  EVIDENCE_SUBJECT, EVIDENCE_DOMAIN, EVIDENCE_RECIPIENT,
+    EVIDENCE_SENDER,  EVIDENCE_SUBJECT, EVIDENCE_DOMAIN, EVIDENCE_RECIPIENT,  EVIDENCE_REFUSAL,
 };
 
 static void put_one(struct buf *out, const struct ledger_evidence *e)

@@ -218,9 +218,10 @@ int projection_put(struct ledger *l, const struct journal_record *record, struct
         return projection_put_directory(l, record);
     case RECORD_NOTICE:
         return projection_put_notice(l, record);
+    case RECORD_REFUSALS:
+        return projection_put_refusals(l, record);
     case RECORD_LOCK:
         return projection_put_lock(l, record);
-    case RECORD_REFUSALS:
     case RECORD_SIGN_IN:
     case RECORD_COMMAND:
         return 0;

@@ -53,6 +53,15 @@ int projection_put_directory(struct ledger *l, const struct journal_record *r)
     }
 }
 
+int projection_put_refusals(struct ledger *l, const struct journal_record *r)
+{
+    uint64_t count = record_get_u64(r->fields, TAG_COUNT);
+    slice rule = record_get(r->fields, TAG_RULE);
+    if (count == 0 || rule.len == 0)
+        return 0; /* aborted by the client: no limit had a part in it */
+    return ledger_put_refusals(l, r->header.account, rule, count, r->header.at);
+}
+
 int projection_put_notice(struct ledger *l, const struct journal_record *r)
 {
     struct ledger_notice n = {

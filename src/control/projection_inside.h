@@ -4,10 +4,12 @@
 
 #include "control/projection.h"
 
-/* RECORD_DIRECTORY, RECORD_NOTICE, RECORD_LOCK; as projection_put. */
+/* RECORD_DIRECTORY, RECORD_NOTICE, RECORD_REFUSALS, RECORD_LOCK; as projection_put. */
 int projection_put_directory(struct ledger *l, const struct journal_record *r) MUST_USE
     NONNULL(1, 2);
 int projection_put_notice(struct ledger *l, const struct journal_record *r) MUST_USE
+    NONNULL(1, 2);
+int projection_put_refusals(struct ledger *l, const struct journal_record *r) MUST_USE
     NONNULL(1, 2);
 int projection_put_lock(struct ledger *l, const struct journal_record *r) MUST_USE
     NONNULL(1, 2);

@@ -62,7 +62,7 @@ static void project(struct fixture *f, enum record_type type, uint64_t account,
     };
     assert_int_equal(0, ledger_begin(f->ledger));
     assert_int_equal(0, projection_put(f->ledger, &r, &a));
-    assert_int_equal(0, ledger_settle_locks(f->ledger, f->now));
+    assert_int_equal(0, ledger_settle_locks(f->ledger, f->now + 2 * SPAN_SECOND));
     assert_int_equal(0, ledger_commit(f->ledger));
     buf_fini(fields);
     arena_fini(&a);
@@ -151,6 +151,14 @@ static struct ledger_lock get(struct fixture *f, uint64_t id)
     return k;
 }
 
+static int notices_of(struct fixture *f, uint64_t event, struct ledger_notice **out)
+{
+    assert_int_equal(0, ledger_reader_open(&f->reader, f->path));
+    int n = ledger_notice_list(f->reader, event, &f->arena, out);
+    ledger_reader_close(&f->reader);
+    return n;
+}
+
 static void assert_text(const char *wanted, slice got)
 {
     if (!slice_eq(slice_of(wanted), got))
@@ -168,7 +176,7 @@ static void a_rule_locks_and_an_unlock_lifts(void **state)
     assert_text("anna@x.test", k.name);
     assert_text("account messages 500/30m lock", k.rule);
     assert_int_equal(501, k.used);
-    assert_true(k.until == STAMP_NEVER && k.ended == 0 && k.gathered == noon);
+    assert_true(k.until == STAMP_NEVER && k.ended == 0 && k.gathered == noon + 2 * SPAN_SECOND);
 
     f->now += SPAN_HOUR;
     put_account(f, (struct directory_account){.unlocked = UINT64_MAX});
@@ -339,6 +347,53 @@ static void evidence_is_what_was_sent_before(void **state)
     assert_int_equal(0, count(&k, EVIDENCE_ACCOUNT));
 }
 
+static void refused_attempts_are_evidence(void **state)
+{
+    struct fixture *f = *state;
+    put_account(f, (struct directory_account){0});
+    for (int i = 0; i < 5; i++) {
+        struct buf b = BUF_INIT;
+        record_put_u64(&b, TAG_COUNT, i < 4 ? 10 : 0); /* the last was aborted */
+        if (i < 4)
+            record_put(&b, TAG_RULE, SLICE("account recipients 50/1m defer"));
+        project(f, RECORD_REFUSALS, ACCOUNT, &b);
+        f->now += 25 * SPAN_SECOND;
+    }
+    put_rule_lock(f, RULE_LOCK_ID, STAMP_NEVER, false);
+    struct ledger_lock k = get(f, RULE_LOCK_ID);
+    const struct ledger_evidence *e =
+        find(&k, EVIDENCE_REFUSAL, "account recipients 50/1m defer");
+    assert_non_null(e);
+    assert_int_equal(40, e->count);
+    assert_true(e->first == noon && e->last == noon + 75 * SPAN_SECOND);
+}
+
+/* Outcomes and refusals that are on their way come first; nobody is told before. */
+static void evidence_waits_a_moment(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_notice *n;
+    put_account(f, (struct directory_account){0});
+    f->now += SPAN_HOUR;
+    struct buf b = BUF_INIT;
+    record_put_u64(&b, TAG_ID, RULE_LOCK_ID);
+    record_put(&b, TAG_RULE, SLICE("account refusals 5/1d lock"));
+    struct journal_record r = {
+        .header = {.type = RECORD_LOCK, .at = f->now, .customer = CUSTOMER, .account = ACCOUNT},
+        .fields = buf_slice(&b),
+    };
+    assert_int_equal(0, ledger_begin(f->ledger));
+    assert_int_equal(0, projection_put(f->ledger, &r, &f->arena));
+    assert_int_equal(0, ledger_settle_locks(f->ledger, f->now));
+    assert_int_equal(0, ledger_commit(f->ledger));
+    buf_fini(&b);
+    assert_int_equal(0, get(f, RULE_LOCK_ID).gathered);
+    assert_int_equal(0, notices_of(f, RULE_LOCK_ID, &n));
+    assert_int_equal(0, ledger_look_at_locks(f->ledger, f->now + 2 * SPAN_SECOND));
+    assert_true(get(f, RULE_LOCK_ID).gathered == f->now + 2 * SPAN_SECOND);
+    assert_int_equal(3, notices_of(f, RULE_LOCK_ID, &n));
+}
+
 static void a_customers_evidence_is_of_all_its_accounts(void **state)
 {
     struct fixture *f = *state;
@@ -373,8 +428,9 @@ static void evidence_goes_with_age_and_with_an_address(void **state)
     struct ledger_lock k = get(f, RULE_LOCK_ID);
     assert_null(find(&k, EVIDENCE_RECIPIENT, "a@y.test"));
     assert_non_null(find(&k, EVIDENCE_RECIPIENT, "bo@Y.test"));
-    assert_int_equal(0, ledger_expire(f->ledger, &keep, f->now + 90 * SPAN_DAY));
-    assert_true(ledger_expire(f->ledger, &keep, f->now + 90 * SPAN_DAY + 1) > 0);
+    stamp gathered = f->now + 2 * SPAN_SECOND;
+    assert_int_equal(0, ledger_expire(f->ledger, &keep, gathered + 90 * SPAN_DAY));
+    assert_true(ledger_expire(f->ledger, &keep, gathered + 90 * SPAN_DAY + 1) > 0);
     assert_int_equal(0, get(f, RULE_LOCK_ID).evidence_count);
     f->now += 100 * SPAN_DAY;
     put_rule_lock(f, RULE_LOCK_ID, STAMP_NEVER, true);
@@ -384,14 +440,6 @@ static void evidence_goes_with_age_and_with_an_address(void **state)
 }
 
 /* ---- what people are told ---- */
-
-static int notices_of(struct fixture *f, uint64_t event, struct ledger_notice **out)
-{
-    assert_int_equal(0, ledger_reader_open(&f->reader, f->path));
-    int n = ledger_notice_list(f->reader, event, &f->arena, out);
-    ledger_reader_close(&f->reader);
-    return n;
-}
 
 static void a_lock_and_its_end_are_told_once(void **state)
 {
@@ -522,6 +570,8 @@ int main(void)
         CASE(who_is_gone_is_not_locked),
         CASE(evidence_is_what_was_sent_before),
         CASE(a_customers_evidence_is_of_all_its_accounts),
+        CASE(refused_attempts_are_evidence),
+        CASE(evidence_waits_a_moment),
         CASE(evidence_goes_with_age_and_with_an_address),
         CASE(a_lock_and_its_end_are_told_once),
         CASE(a_customers_lock_is_told_to_two),

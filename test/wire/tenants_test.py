@@ -115,6 +115,32 @@ def test_nothing_follows_a_lock_in_the_journal(case):
     assert any(r.type == MESSAGE and r.account != account for r in records)
 
 
+def test_a_message_under_way_is_refused_when_the_lock_comes(case):
+    """It was reserved before, and the rule that locks does not count it."""
+    server = case.utpost()
+    for rule in ("account recipients 3/1h defer", "account refusals 5/1d lock"):
+        server.cli("rule", "add", rule, "--account", LOGIN)
+    account = account_id(server)
+    with Wire(server.ports["submission"]) as slow:
+        slow.hello()
+        assert slow.sign_in()[0] == 235
+        slow.expect(f"MAIL FROM:<{LOGIN}>", 250)
+        slow.expect("RCPT TO:<slow@example.net>", 250)
+        slow.expect("DATA", 354)
+        slow.send(f"From: {LOGIN}\r\n\r\nnot yet\r\n")
+        with server.smtp() as s:
+            codes = [send(s, LOGIN) for _ in range(8)]
+        assert codes == [250] * 2 + [450] * 6, codes
+        code, text = slow.command(".")
+        assert code == 550 and "locked" in text, (code, text)
+    assert is_locked(server)
+    server.kill_all()
+    records = journal(server)
+    lock, = (r for r in records if r.type == LOCK)
+    own = [r for r in records if r.type == MESSAGE and r.account == account]
+    assert len(own) == 2 and all(r.position < lock.position for r in own), records
+
+
 def test_replaying_after_an_unlock_does_not_lock_again(case):
     server = lock_under_load(case)
     server.cli("account", "unlock", LOGIN)
