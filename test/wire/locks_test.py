@@ -240,3 +240,30 @@ def test_a_plan_that_is_used_up_is_told_once(case):
     assert ops["Subject"] == f"The plan is used up: {LOGIN}", ops["Subject"]
     time.sleep(1.5)  # another one would come now
     assert sum(map(len, notices(server, 3).values())) == 3
+
+
+def test_a_lock_for_a_time_ends_and_is_told(case):
+    """By a rule and by an operator, at their time, under the test clock."""
+    server = case.utpost(clock=True, sections={"notices": {"operator": CONTACTS["operator"]}})
+    server.add_account(OTHER, None, "example")
+    server.cli("account", "lock", OTHER, "--for", "1h")
+    server.cli("rule", "add", "account messages 1/30m lock 2h", "--account", LOGIN)
+    with server.smtp() as s:
+        s.sendmail(LOGIN, ["x@example.net"], message())
+        try:
+            s.sendmail(LOGIN, ["x@example.net"], message())
+        except smtplib.SMTPDataError as e:
+            assert e.smtp_code == 450 and b"locked until" in e.smtp_error, e
+    wait_for("both locks", lambda: len(locks(server)) == 2)
+    server.advance(3)
+    notices(server, 2)
+    server.advance(3600)
+    wait_for("the operator's lock to end", lambda: len(locks(server)) == 1)
+    assert locks(server)[0]["kind"] == "rule"
+    notices(server, 3)
+    server.advance(3600)
+    wait_for("the rule's lock to end", lambda: not locks(server))
+    assert {k["ended"]["why"] for k in locks(server, "--all")} == {"time"}
+    subjects = [m["Subject"] for m in notices(server, 4)[CONTACTS["operator"]]]
+    assert sorted(s.split(":")[0] for s in subjects) == ["Sending is locked"] * 2 + ["Sending is unlocked"] * 2
+    server.smtp().quit()
