@@ -1,6 +1,7 @@
 /* journal: prints the records of a copy of a journal, for the wire tests: one line each,
  * "position type customer account id removed". The directory's last part is the journal's name
- * below "journal/"; the copy is recovered first, as its writer would, so a torn end is no error.
+ * below "journal/"; the copy is recovered first, as its writer would, so a torn end is no
+ * error.
  *
  *   journal ROOT DIR      (ROOT/DIR is the copy, DIR for example journal/smtpd) */
 #include "base/env.h"
