@@ -203,7 +203,7 @@ const char *const ledger_steps[] = {
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX notices_waiting ON notices (next) WHERE state = 0;",
 
-    /* 4: what was refused by limits; evidence, too. */
+    /* 5: what was refused by limits; evidence, too. */
     "CREATE TABLE refusals ("
     "  account INTEGER NOT NULL,"
     "  minute INTEGER NOT NULL,"
