@@ -18,6 +18,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 enum { PIECE = 64 * 1024 };
@@ -38,6 +39,8 @@ static const char help[] =
     "  -v             say what the service answered\n"
     "  --config FILE  the server's configuration (default: $UTPOST_CONFIG, or\n"
     "                 /etc/utpost/utpost.conf); $UTPOST_SOCKET names the socket itself\n"
+    "  --forward FILE give it to a service on another machine (default: when there is\n"
+    "                 " SENDMAIL_FORWARD ")\n"
     "Other options of sendmail are accepted and do nothing. See sendmail-utpost(1).\n";
 
 /* One message on its way from standard input to the door. */
@@ -45,7 +48,9 @@ struct job {
     struct arena arena;
     struct sendmail_options options;
     struct conf *conf;
-    const char *socket;
+    const char *socket; /* NULL: it is forwarded */
+    struct sendmail_forward forward;
+    slice hostname;
     slice login;
     struct sendmail_input input;
     struct sendmail_spool body;
@@ -77,13 +82,31 @@ static void say_lines(FILE *to, slice text)
         fprintf(to, "sendmail: %.*s\n", SLICE_ARG(line));
 }
 
-/* A configuration that this user cannot see is no fault of his: the defaults hold then. */
-static int read_conf(struct job *j)
+/* To another machine, when --forward or the host's file says so and nothing else is named. */
+static int read_forward(struct job *j, bool *forwards)
 {
-    const char *named = j->options.config ? j->options.config : getenv("UTPOST_CONFIG");
+    const char *path = j->options.forward;
+    bool is_local =
+        j->options.config || secure_getenv("UTPOST_CONFIG") || secure_getenv("UTPOST_SOCKET");
+    struct buf why = BUF_INIT;
+    if (!path && (is_local || access(SENDMAIL_FORWARD, F_OK) != 0))
+        return EX_OK;
+    *forwards = true;
+    int status = sendmail_forward_read(&j->arena, path ? path : SENDMAIL_FORWARD, getuid(),
+                                       &j->forward, &why);
+    if (status != EX_OK)
+        say_lines(stderr, buf_slice(&why));
+    buf_fini(&why);
+    return status;
+}
+
+/* A configuration that this user cannot see is no fault of his: the defaults hold then. */
+static int read_conf(struct job *j, bool forwards)
+{
+    const char *named = j->options.config ? j->options.config : secure_getenv("UTPOST_CONFIG");
     const char *path = named && named[0] ? named : default_config;
     struct buf errors = BUF_INIT;
-    bool is_hidden = path == default_config && access(path, R_OK) != 0;
+    bool is_hidden = forwards || (path == default_config && access(path, R_OK) != 0);
     j->conf =
         is_hidden ? conf_parse(slice_of(path), (slice){0}, &errors) : conf_read(path, &errors);
     if (!j->conf)
@@ -91,7 +114,10 @@ static int read_conf(struct job *j)
     buf_fini(&errors);
     if (!j->conf)
         return EX_CONFIG;
-    const char *socket = getenv("UTPOST_SOCKET");
+    j->hostname = j->forward.hostname.len ? j->forward.hostname : j->conf->server.hostname;
+    if (forwards)
+        return EX_OK;
+    const char *socket = secure_getenv("UTPOST_SOCKET");
     slice run_dir = j->conf->server.run_dir;
     j->socket = socket && socket[0]
                     ? socket
@@ -101,9 +127,9 @@ static int read_conf(struct job *j)
 
 static void find_login(struct job *j)
 {
-    const struct passwd *user = getpwuid(geteuid());
+    const struct passwd *user = getpwuid(getuid());
     j->login = user ? arena_dup(&j->arena, slice_of(user->pw_name))
-                    : arena_printf(&j->arena, "uid-%u", (unsigned)geteuid());
+                    : arena_printf(&j->arena, "uid-%u", (unsigned)getuid());
 }
 
 /* Reads standard input to its end, or to the lone dot. */
@@ -165,8 +191,8 @@ static int add_arguments(struct job *j)
         struct sendmail_mailbox *boxes;
         size_t count;
         slice bad;
-        if (!sendmail_addresses(&j->arena, slice_of(j->options.recipients[i]),
-                                j->conf->server.hostname, &boxes, &count, &bad))
+        if (!sendmail_addresses(&j->arena, slice_of(j->options.recipients[i]), j->hostname,
+                                &boxes, &count, &bad))
             return fail(EX_DATAERR, "not a recipient's address: %.*s", SLICE_ARG(bad));
         for (size_t k = 0; k < count; k++)
             add_recipient(j, boxes[k].address);
@@ -184,8 +210,7 @@ static int read_sender(struct job *j, slice *sender)
     *sender = (slice){0};
     if (given.len == 0 || slice_eq(given, SLICE("<>")))
         return EX_OK;
-    if (!sendmail_addresses(&j->arena, given, j->conf->server.hostname, &boxes, &count, &bad) ||
-        count != 1)
+    if (!sendmail_addresses(&j->arena, given, j->hostname, &boxes, &count, &bad) || count != 1)
         return fail(EX_DATAERR, "not a sender's address: %.*s", SLICE_ARG(given));
     *sender = boxes[0].address;
     return EX_OK;
@@ -202,12 +227,12 @@ static int address_letter(struct job *j)
         status = add_arguments(j);
     if (status != EX_OK)
         return status;
-    slice self = arena_printf(&j->arena, "%.*s@%.*s", SLICE_ARG(j->login),
-                              SLICE_ARG(j->conf->server.hostname));
+    slice self =
+        arena_printf(&j->arena, "%.*s@%.*s", SLICE_ARG(j->login), SLICE_ARG(j->hostname));
     struct sendmail_author author = {
         .address = l->sender.len ? l->sender : self,
         .full_name = slice_of(o->full_name),
-        .hostname = j->conf->server.hostname,
+        .hostname = j->hostname,
     };
     sendmail_header_mend(&j->arena, &author, buf_slice(&j->input.header), &j->header, &header);
     if (j->header.error)
@@ -241,7 +266,12 @@ static int send_letter(struct job *j)
     l->ret = j->options.ret;
     l->envid = slice_of(j->options.envid);
     sendmail_origin_find(&j->arena, l->header, &l->origin);
-    int status = sendmail_door_send(j->socket, j->conf->server.hostname, l, &text);
+    const struct sendmail_target target = {
+        .path = j->socket,
+        .forward = j->socket ? NULL : &j->forward,
+        .hostname = j->hostname,
+    };
+    int status = sendmail_door_send(&target, l, &text);
     if (status != EX_OK)
         say_lines(stderr, buf_slice(&text));
     else if (j->options.is_verbose)
@@ -294,9 +324,16 @@ static int run(struct job *j)
     case SENDMAIL_DELIVER:
         break;
     }
-    int status = read_conf(j);
+    bool forwards = false;
+    if (getauxval(AT_SECURE))
+        j->options.config = NULL; /* it must not read for its caller what he cannot */
+    int status = read_forward(j, &forwards);
+    if (status == EX_OK)
+        status = read_conf(j, forwards);
     if (status != EX_OK)
         return status;
+    if (forwards && j->options.mode == SENDMAIL_SESSION)
+        return fail(EX_UNAVAILABLE, "-bs is not offered here: mail of this host is forwarded");
     return j->options.mode == SENDMAIL_SESSION ? sendmail_session_run(j->socket) : deliver(j);
 }
 

@@ -1,8 +1,11 @@
 #include "tool/sendmail_door.h"
 
+#include "base/secret.h"
 #include "codec/dot.h"
 #include "codec/ehlo.h"
+#include "codec/sasl.h"
 #include "tool/sendmail_exit.h"
+#include "tool/sendmail_tls.h"
 #include "tool/sendmail_wire.h"
 
 #include <errno.h>
@@ -26,8 +29,8 @@ enum outcome { GO_ON, DONE, BUSY, DOWN };
 
 struct delivery {
     struct sendmail_wire wire;
-    const char *path;
-    slice hostname;
+    const struct sendmail_target *target;
+    const char *where; /* the socket, or the host */
     const struct sendmail_letter *letter;
     struct buf *text;
     struct ehlo peer;
@@ -75,7 +78,7 @@ static enum outcome refused(struct delivery *d, const struct reply *r)
 static enum outcome lost(struct delivery *d, int err, const char *when)
 {
     if (err == -EPROTO)
-        buf_printf(d->text, "%s: what answers at %s does not speak SMTP\n", when, d->path);
+        buf_printf(d->text, "%s: what answers at %s does not speak SMTP\n", when, d->where);
     else if (err == -ETIMEDOUT)
         buf_printf(d->text, "%s: the mail service did not answer in time; nothing was sent\n",
                    when);
@@ -99,8 +102,9 @@ static int ask(struct delivery *d, struct reply *r)
 static enum outcome connect_failed(struct delivery *d, int err)
 {
     bool is_down = err == -ENOENT || err == -ECONNREFUSED;
-    buf_printf(d->text, "the mail service cannot be reached at %s: %s%s\n", d->path,
-               strerror(-err), is_down ? "; is utpostd running?" : "");
+    buf_printf(d->text, "the mail service cannot be reached at %s: %s%s\n", d->where,
+               err == -ENXIO ? "there is no such host" : strerror(-err),
+               is_down ? "; is utpostd running?" : "");
     d->status = err == -EACCES || err == -EPERM           ? EX_NOPERM
                 : err == -ENAMETOOLONG || err == -ENOTDIR ? EX_CONFIG
                                                           : EX_TEMPFAIL;
@@ -122,13 +126,37 @@ static void note_extension(void *ctx, slice line)
     d->is_first_line = false;
 }
 
+static bool start_tls(struct delivery *d)
+{
+    const struct sendmail_forward *f = d->target->forward;
+    return sendmail_tls_start(&d->wire, f->host, f->ca_file, d->text);
+}
+
+static enum outcome say_hello(struct delivery *d)
+{
+    struct reply r;
+    buf_printf(&d->wire.out, "EHLO %.*s\r\n", SLICE_ARG(d->target->hostname));
+    d->peer = (struct ehlo){0};
+    d->is_first_line = true;
+    int err = sendmail_wire_flush(&d->wire);
+    if (err == 0)
+        err = sendmail_wire_reply(&d->wire, &r, note_extension, d);
+    if (err)
+        return lost(d, err, "EHLO");
+    return r.code == 250 ? GO_ON : turned_away(d, &r);
+}
+
 static enum outcome greet(struct delivery *d)
 {
     struct reply r;
-    int err = sendmail_wire_connect(&d->wire, d->path);
+    const struct sendmail_forward *f = d->target->forward;
+    d->wire.wait = REPLY_WAIT;
+    int err = f ? sendmail_tls_connect(&d->wire, f->host, f->port)
+                : sendmail_wire_connect(&d->wire, d->target->path);
     if (err)
         return connect_failed(d, err);
-    d->wire.wait = REPLY_WAIT;
+    if (f && f->is_implicit && !start_tls(d))
+        return finish(d, EX_TEMPFAIL);
     err = sendmail_wire_reply(&d->wire, &r, NULL, NULL);
     if (err) {
         enum outcome o = lost(d, err, "greeting");
@@ -136,15 +164,54 @@ static enum outcome greet(struct delivery *d)
     }
     if (r.code != 220)
         return turned_away(d, &r);
-    buf_printf(&d->wire.out, "EHLO %.*s\r\n", SLICE_ARG(d->hostname));
-    d->peer = (struct ehlo){0};
-    d->is_first_line = true;
-    err = sendmail_wire_flush(&d->wire);
-    if (err == 0)
-        err = sendmail_wire_reply(&d->wire, &r, note_extension, d);
+    return say_hello(d);
+}
+
+/* Nothing is said without TLS: no mail, and no password. */
+static enum outcome upgrade(struct delivery *d)
+{
+    const struct sendmail_forward *f = d->target->forward;
+    struct reply r;
+    if (!f || f->is_implicit)
+        return GO_ON;
+    if (!(d->peer.extensions & EHLO_STARTTLS)) {
+        buf_printf(d->text, "%s does not offer TLS; nothing was sent\n", d->where);
+        return finish(d, EX_UNAVAILABLE);
+    }
+    buf_append(&d->wire.out, SLICE("STARTTLS\r\n"));
+    int err = ask(d, &r);
     if (err)
-        return lost(d, err, "EHLO");
-    return r.code == 250 ? GO_ON : turned_away(d, &r);
+        return lost(d, err, "STARTTLS");
+    if (r.code != 220)
+        return turned_away(d, &r);
+    return start_tls(d) ? say_hello(d) : finish(d, EX_TEMPFAIL);
+}
+
+/* As the host, for the account of the user. */
+static enum outcome sign_in_host(struct delivery *d)
+{
+    const struct sendmail_forward *f = d->target->forward;
+    struct arena a = ARENA_INIT;
+    struct buf message = BUF_INIT;
+    struct reply r;
+    if (!f)
+        return GO_ON;
+    buf_append(&message, f->account);
+    buf_byte(&message, '\0');
+    buf_append(&message, f->login);
+    buf_byte(&message, '\0');
+    buf_append(&message, f->password);
+    slice word = base64_encode(&a, buf_slice(&message));
+    buf_printf(&d->wire.out, "AUTH PLAIN %.*s\r\n", SLICE_ARG(word));
+    int err = ask(d, &r);
+    secret_wipe((void *)(uintptr_t)word.ptr, word.len);
+    secret_wipe(message.ptr, message.len);
+    buf_fini(&message);
+    arena_fini(&a);
+    d->has_signed_in = err == 0 && r.code == 235;
+    if (err)
+        return lost(d, err, "AUTH");
+    return d->has_signed_in ? GO_ON : turned_away(d, &r);
 }
 
 static void write_origin(struct delivery *d, const char *name, slice text)
@@ -354,10 +421,12 @@ static enum outcome send_content(struct delivery *d)
 
 static enum outcome try_once(struct delivery *d)
 {
-    static enum outcome (*const steps[])(struct delivery *) = {greet, send_sender,
-                                                               send_recipients, send_content};
+    static enum outcome (*const steps[])(struct delivery *) = {
+        greet, upgrade, sign_in_host, send_sender, send_recipients, send_content};
     enum outcome o = GO_ON;
     buf_clear(d->text);
+    d->has_signed_in = false;
+    d->accepted = d->refused = d->refused_for_now = 0;
     for (size_t i = 0; i < COUNT_OF(steps) && o == GO_ON; i++)
         o = steps[i](d);
     if (d->wire.fd >= 0) {
@@ -378,10 +447,15 @@ static void pause_for(span time)
     nanosleep(&t, NULL);
 }
 
-int sendmail_door_send(const char *path, slice hostname, const struct sendmail_letter *letter,
-                       struct buf *text)
+int sendmail_door_send(const struct sendmail_target *target,
+                       const struct sendmail_letter *letter, struct buf *text)
 {
-    struct delivery d = {.path = path, .hostname = hostname, .letter = letter, .text = text};
+    struct delivery d = {
+        .target = target,
+        .where = target->forward ? target->forward->host : target->path,
+        .letter = letter,
+        .text = text,
+    };
     span began = sendmail_wire_now();
     span pause = PAUSE_FIRST;
     sendmail_wire_init(&d.wire);

@@ -1,4 +1,5 @@
-/* sendmail_door: gives one message to the service, over SMTP on its Unix socket.
+/* sendmail_door: gives one message to the service, over SMTP on its Unix socket, or over TLS to
+ * another machine, signed in as the host for one of its accounts.
  *
  * Who sends is not said: the service asks the kernel for the user id behind the connection. The
  * answer is an exit status and, when it is not EX_OK, text for people; the reply of the service
@@ -10,6 +11,7 @@
 #define TOOL_SENDMAIL_DOOR_H
 
 #include "codec/params.h"
+#include "tool/sendmail_forward.h"
 #include "tool/sendmail_origin.h"
 #include "tool/sendmail_spool.h"
 
@@ -28,9 +30,17 @@ struct sendmail_letter {
     struct sendmail_origin origin; /* said to a local door only */
 };
 
-/* Sends it; the exit status. path: the socket; hostname: for EHLO. Lines for people are
- * appended to *text: the refusal, or the acceptance (with EX_OK). */
-int sendmail_door_send(const char *path, slice hostname, const struct sendmail_letter *letter,
-                       struct buf *text) MUST_USE NONNULL(1, 3, 4);
+/* Where it goes. */
+struct sendmail_target {
+    const char *path;                       /* the socket; NULL: it is forwarded */
+    const struct sendmail_forward *forward; /* with its host, login, account */
+    slice hostname;                         /* for EHLO */
+};
+
+/* Sends it; the exit status. Lines for people are appended to *text: the refusal, or the
+ * acceptance (with EX_OK). */
+int sendmail_door_send(const struct sendmail_target *target,
+                       const struct sendmail_letter *letter, struct buf *text) MUST_USE
+    NONNULL(1, 2, 3);
 
 #endif

@@ -5,10 +5,11 @@
 /* Of all sendmails that programs were written for; two colons: the value is optional. */
 static const char letters[] = "A:B:b:C:cd::D:e:F:f:Gh:IiL:M:mN:nO:o:p:Q::q::R:r:sTtUV:vX:x";
 
-enum { LONG_CONFIG = 256, LONG_HELP, LONG_VERSION };
+enum { LONG_CONFIG = 256, LONG_FORWARD, LONG_HELP, LONG_VERSION };
 
 static const struct option long_options[] = {
     {"config", required_argument, NULL, LONG_CONFIG},
+    {"forward", required_argument, NULL, LONG_FORWARD},
     {"help", no_argument, NULL, LONG_HELP},
     {"version", no_argument, NULL, LONG_VERSION},
     {0},
@@ -132,6 +133,9 @@ static bool read_option(struct sendmail_options *o, int letter, const char *valu
         return true;
     case LONG_CONFIG:
         o->config = value;
+        return true;
+    case LONG_FORWARD:
+        o->forward = value;
         return true;
     case LONG_HELP:
         o->mode = SENDMAIL_HELP;

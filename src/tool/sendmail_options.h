@@ -22,6 +22,7 @@ enum sendmail_mode {
 struct sendmail_options {
     enum sendmail_mode mode;
     const char *config;            /* --config; NULL: not given */
+    const char *forward;           /* --forward; NULL: not given */
     bool reads_recipients;         /* -t */
     bool dots_are_text;            /* -i */
     bool is_verbose;               /* -v */

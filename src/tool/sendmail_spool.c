@@ -21,7 +21,7 @@ void sendmail_spool_fini(struct sendmail_spool *s)
 /* A descriptor or -errno. */
 static int open_unnamed(void)
 {
-    const char *const folders[] = {getenv("TMPDIR"), "/var/tmp", "/tmp"};
+    const char *const folders[] = {secure_getenv("TMPDIR"), "/var/tmp", "/tmp"};
     int err = ENOENT;
     for (size_t i = 0; i < COUNT_OF(folders); i++) {
         if (!folders[i] || folders[i][0] != '/')

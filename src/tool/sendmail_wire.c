@@ -1,5 +1,7 @@
 #include "tool/sendmail_wire.h"
 
+#include "tool/sendmail_tls.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -17,6 +19,7 @@ span sendmail_wire_now(void)
 void sendmail_wire_init(struct sendmail_wire *w)
 {
     w->fd = -1;
+    w->tls = NULL;
     w->wait = 0;
     w->out = BUF_INIT;
     w->in_at = w->in_len = 0;
@@ -25,6 +28,7 @@ void sendmail_wire_init(struct sendmail_wire *w)
 
 void sendmail_wire_close(struct sendmail_wire *w)
 {
+    sendmail_tls_end(w);
     if (w->fd >= 0)
         close(w->fd);
     w->fd = -1;
@@ -51,8 +55,7 @@ int sendmail_wire_connect(struct sendmail_wire *w, const char *path)
     return 0;
 }
 
-/* Waits for the descriptor; 0 or -errno. */
-static int await(const struct sendmail_wire *w, short events, span deadline)
+int sendmail_wire_await(const struct sendmail_wire *w, short events, span deadline)
 {
     for (;;) {
         struct pollfd p = {.fd = w->fd, .events = events};
@@ -73,11 +76,13 @@ int sendmail_wire_flush(struct sendmail_wire *w)
     slice rest = buf_slice(&w->out);
     int err = w->out.error;
     while (rest.len && err == 0) {
-        ssize_t n = send(w->fd, rest.ptr, rest.len, MSG_NOSIGNAL);
+        short events = POLLOUT;
+        ssize_t n = w->tls ? sendmail_tls_write(w, rest, &events)
+                           : send(w->fd, rest.ptr, rest.len, MSG_NOSIGNAL);
         if (n >= 0)
             rest = slice_from(rest, (size_t)n);
         else if (errno == EAGAIN)
-            err = await(w, POLLOUT, deadline);
+            err = sendmail_wire_await(w, events, deadline);
         else if (errno != EINTR)
             err = -errno;
     }
@@ -88,7 +93,9 @@ int sendmail_wire_flush(struct sendmail_wire *w)
 static int fill(struct sendmail_wire *w, span deadline)
 {
     for (;;) {
-        ssize_t n = recv(w->fd, w->in, sizeof(w->in), 0);
+        short events = POLLIN;
+        ssize_t n = w->tls ? sendmail_tls_read(w, w->in, sizeof(w->in), &events)
+                           : recv(w->fd, w->in, sizeof(w->in), 0);
         if (n > 0) {
             w->in_at = 0;
             w->in_len = (size_t)n;
@@ -96,7 +103,9 @@ static int fill(struct sendmail_wire *w, span deadline)
         }
         if (n == 0)
             return -ECONNRESET;
-        int err = errno == EAGAIN ? await(w, POLLIN, deadline) : errno == EINTR ? 0 : -errno;
+        int err = errno == EAGAIN  ? sendmail_wire_await(w, events, deadline)
+                  : errno == EINTR ? 0
+                                   : -errno;
         if (err)
             return err;
     }

@@ -1,5 +1,6 @@
-/* sendmail_wire: a connection to the local door: lines out, replies in, each within its time,
- * which single octets do not extend. */
+/* sendmail_wire: a connection to the local door, or to a service on another machine
+ * (sendmail_tls): lines out, replies in, each within its time, which single octets do not
+ * extend. */
 #ifndef TOOL_SENDMAIL_WIRE_H
 #define TOOL_SENDMAIL_WIRE_H
 
@@ -8,9 +9,10 @@
 #include "codec/reply.h"
 
 struct sendmail_wire {
-    int fd;         /* -1: not connected; does not block */
-    span wait;      /* longest wait for a reply, or for octets to be taken */
-    struct buf out; /* not yet written */
+    int fd;             /* -1: not connected; does not block */
+    struct ssl_st *tls; /* NULL: none */
+    span wait;          /* longest wait for a reply, or for octets to be taken */
+    struct buf out;     /* not yet written */
     struct reply_parser parser;
     size_t in_at; /* octets of `in` that are used */
     size_t in_len;
@@ -23,6 +25,9 @@ span sendmail_wire_now(void);
 void sendmail_wire_init(struct sendmail_wire *w) NONNULL(1);
 void sendmail_wire_close(struct sendmail_wire *w) NONNULL(1);
 
+/* Waits for the descriptor; 0 or -errno. */
+int sendmail_wire_await(const struct sendmail_wire *w, short events, span deadline) MUST_USE
+    NONNULL(1);
 /* 0 or -errno; -EAGAIN: more connections wait there than it takes just now. */
 int sendmail_wire_connect(struct sendmail_wire *w, const char *path) MUST_USE NONNULL(1, 2);
 /* Writes what is in `out`, and empties it. 0 or -errno (-ETIMEDOUT, -EPIPE …). */

@@ -256,3 +256,102 @@ def test_service_is_away(case):
     assert done.returncode == TEMPFAIL and b"is utpostd running?" in done.stderr, done
     done = host.run("root", "-bs", stdin=b"QUIT\r\n")
     assert done.returncode == TEMPFAIL and done.stdout.startswith(b"421 "), done
+
+
+class WebHost:
+    """A host whose sendmail forwards to a service on another machine: the command belongs to a
+    group that alone may read the host's password. Its accounts: those of two users."""
+
+    USERS = {"daemon": "shop@example.com", "nobody": "forum@example.com"}
+    GROUP = "mail"
+
+    def __init__(self, case, sections=None, **keys):
+        cert = case.dir / "cert.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                        "-nodes", "-days", "30", "-subj", "/CN=localhost", "-addext",
+                        "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", case.dir / "key.pem",
+                        "-out", cert], check=True, capture_output=True)
+        self.server = case.utpost(account=False, sections={
+            "tls": {"certificate": cert, "key": case.dir / "key.pem"}, **(sections or {})})
+        for login in self.USERS.values():
+            self.server.add_account(login, None, "example")
+        self.server.add_account("stranger@example.com", None, "example")
+        self.server.add_account("web1@example.com", None, "hosts")
+        self.server.cli("credential", "add", "web1@example.com", "--password-stdin",
+                        *(w for login in self.USERS.values() for w in ("--may-act-for", login)),
+                        stdin="host secret\n")
+        self.password = case.dir / "password"
+        self.password.write_text("host secret\n")
+        self.password.chmod(0o640)
+        shutil.chown(self.password, "root", self.GROUP)
+        self.conf = case.dir / "sendmail.conf"
+        keys = {"host": "localhost", "port": self.server.ports["submission"], "login": "web1@example.com",
+                "password-file": self.password, "ca-file": cert, "hostname": "web1.example.com", **keys}
+        self.conf.write_text("[forward]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items())
+                             + "\n[accounts]\n" + "".join(f"{u} = {a}\n" for u, a in self.USERS.items()))
+        self.conf.chmod(0o644)
+        self.path = case.dir / "sendmail"
+        shutil.copy(BUILD / "sendmail", self.path)
+        shutil.chown(self.path, "root", self.GROUP)
+        self.path.chmod(0o2755)
+
+    def run(self, user, *args, stdin=b"", env=None, conf=None):
+        command = as_user(user, [str(self.path), "--forward", str(conf or self.conf), *args])
+        return subprocess.run(command, input=stdin, capture_output=True, timeout=60, cwd="/",
+                              env={**os.environ, **(env or {})})
+
+    accounts = Host.accounts
+
+
+def test_forwarding(case):
+    """Over TLS, for the account of the real user, whatever he says; bytes arrive as they are."""
+    host = WebHost(case, HELD)
+    message = sample(body="å" * 2000 + "\n.\n..\n" + "x" * 20000 + "\n.x\n")
+    wait_for("the host's credential", lambda: host.run("daemon", TO, stdin=message).returncode == 0)
+    forged = {"USER": "root", "UTPOST_CONFIG": "/nonexistent", "UTPOST_SOCKET": "/nonexistent"}
+    for user, args in (("nobody", []), ("daemon", ["-f", "forum@example.com"]), ("nobody", ["-F", "root"])):
+        done = host.run(user, *args, "-i", TO, stdin=message, env=forged)
+        assert done.returncode == 0, done
+    assert host.accounts(4) == [host.USERS[u] for u in ("daemon", "nobody", "daemon", "nobody")]
+    done = host.run("root", TO, stdin=message)  # no account there
+    assert done.returncode == NOPERM and b"the local user root has no account" in done.stderr, done
+    done = host.run("daemon", "-bs", stdin=b"QUIT\r\n")
+    assert done.returncode == 69 and b"-bs" in done.stderr, done
+
+
+def test_forwarding_keeps_the_bytes(case):
+    host = WebHost(case)
+    message = sample(body="å" * 2000 + "\n.\n..\n" + "x" * 200000 + "\n.x\n")
+    wait_for("the host's credential",
+             lambda: host.run("daemon", "-i", "-f", LOGIN, TO, stdin=message).returncode == 0)
+    assert without_trace(host.server.captured()[0]) == message
+
+
+def test_forwarding_trusts_nobody(case):
+    """Not another certificate, not a user's file, not the caller's wish to read ours."""
+    host = WebHost(case)
+    message = sample()
+    wait_for("the host's credential", lambda: host.run("daemon", TO, stdin=message).returncode == 0)
+    own = case.dir / "own.conf"
+    shutil.copy(host.conf, own)
+    shutil.chown(own, "daemon")
+    done = host.run("daemon", TO, stdin=message, conf=own)
+    assert done.returncode == 78 and b"must be root's" in done.stderr, done
+    done = subprocess.run(as_user("daemon", ["cat", host.password]), capture_output=True)
+    assert done.returncode, "a user can read the host's password"
+    done = subprocess.run(as_user("daemon", [str(host.path), "--config", str(host.password), TO]),
+                          input=message, capture_output=True, timeout=60)
+    assert b"secret" not in done.stderr + done.stdout, done
+    text = host.conf.read_text()
+    for change, status, word in [
+            (("shop@example.com", "stranger@example.com"), NOPERM, b"535 5.7.8"),
+            ((f"ca-file = {case.dir}/cert.pem", ""), TEMPFAIL, b"TLS with localhost failed: "),
+            (("localhost", "127.0.0.2"), TEMPFAIL, b""),
+            (("port", "prot"), 78, b"`prot` is not known")]:
+        host.conf.write_text(text.replace(*change))
+        done = host.run("daemon", TO, stdin=message)
+        assert done.returncode == status and word in done.stderr, (change, done)
+    host.conf.write_text(text.replace(str(host.server.ports["submission"]),
+                                      str(host.server.ports["submissions"]) + "\ntls = implicit"))
+    done = host.run("daemon", TO, stdin=message)
+    assert done.returncode == 0, done
