@@ -2,8 +2,9 @@
 import os
 import smtplib
 import socket
+import subprocess
 
-from harness import LOGIN, Wire, crlf, sample, wait_for
+from harness import BUILD, LOGIN, Wire, crlf, free_port, sample, wait_for
 
 
 class LocalDoor(Wire):
@@ -60,3 +61,47 @@ def test_address_credential_only_where_allowed(case):
             return s.mail(LOGIN)[0]
     wait_for("the address credential", lambda: accepted("smtp") == 250)
     assert accepted("alternative") == 530
+
+
+def test_every_door_counts_alike(case):
+    """SMTP, sendmail, the API and a Postfix that asks: one account, one window, one refusal."""
+    from messages_test import Api
+    from policy_test import Ask
+    ports = free_port(), free_port()
+    server = case.utpost(sections={"api": {"listen": f"127.0.0.1:{ports[0]}"},
+                                   "policy-service": {"address": f"127.0.0.1:{ports[1]}"}})
+    server.cli("rule", "add", "account recipients 8/1h defer", "--account", LOGIN)
+    server.cli("credential", "add", LOGIN, "--uid", os.getuid())
+    api, ask = Api(server, ports[0], f"account:{LOGIN}"), Ask(ports[1])
+    to = ["a@example.net", "b@example.net"]
+
+    def by_smtp():
+        with server.smtp() as s:
+            try:
+                return s.sendmail(LOGIN, to, f"From: {LOGIN}\r\n\r\nx\r\n")
+            except smtplib.SMTPRecipientsRefused as e:
+                return list(e.recipients.values())[0][1].decode()
+
+    def by_sendmail():
+        done = subprocess.run([BUILD / "sendmail", "--config", server.conf, *to], timeout=60,
+                              input=f"From: {LOGIN}\n\nx\n".encode(), capture_output=True)
+        return done.stderr.decode()
+
+    def by_api():
+        return api.post({"from": LOGIN, "to": to, "text": "x"})[1].get("error", {}).get("message")
+
+    def by_policy():
+        answer = ask("END-OF-MESSAGE", "x", recipient_count=2, size=100)
+        return answer if answer != "DUNNO" else None
+
+    doors = [by_smtp, by_sendmail, by_api, by_policy]
+    wait_for("the credential", lambda: server.ask("credential", "list", LOGIN)["credentials"])
+    for used, door in enumerate(doors, 1):
+        refusal = door()
+        assert not refusal, (door, refusal)
+        assert server.ask("quota", LOGIN)["quota"][0]["used"] == 2 * used, door
+    for door in doors:
+        assert "Sender rate exceeded, 8/1h (max 8). Works again " in (door() or ""), door
+    server.kill_all()
+    server.start()
+    assert server.ask("quota", LOGIN)["quota"][0]["used"] == 8

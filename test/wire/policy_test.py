@@ -20,7 +20,9 @@ def service(case, rules, clock=False, **keys):
 
 
 def postfix(case, port):
+    # with one process, the next client is served by the one whose client has gone
     return case.postfix(settings=f"""smtpd_authorized_xclient_hosts = 127.0.0.0/8
+default_process_limit = 1
 smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:{port}
 smtpd_end_of_data_restrictions = check_policy_service inet:127.0.0.1:{port}
 """)
