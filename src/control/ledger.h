@@ -98,6 +98,9 @@ void ledger_rollback(struct ledger *l) NONNULL(1);
  * is_use: it counts as use of its account now. */
 int ledger_put_message(struct ledger *l, const struct ledger_message *m, bool is_use) MUST_USE
     NONNULL(1, 2);
+/* Use without a message of ours: one message of an existing Postfix. */
+int ledger_put_use(struct ledger *l, uint64_t account, stamp at, uint64_t recipients,
+                   uint64_t octets) MUST_USE NONNULL(1);
 /* An attempt for the recipient of that index. One that is there already, or of a message that
  * the ledger does not have (any more), is passed over. */
 int ledger_put_attempt(struct ledger *l, uint64_t message, uint32_t index, uint64_t account,

@@ -127,11 +127,17 @@ int ledger_put_message(struct ledger *l, const struct ledger_message *m, bool is
     rc = put_recipients(l, m);
     if (rc < 0 || !is_use)
         return rc;
+    return ledger_put_use(l, m->account, m->at, m->recipient_count, m->octets);
+}
+
+int ledger_put_use(struct ledger *l, uint64_t account, stamp at, uint64_t recipients,
+                   uint64_t octets)
+{
     struct ledger_use *u;
-    rc = use_at(l, m->account, m->at, &u);
+    int rc = use_at(l, account, at, &u);
     u->messages++;
-    u->recipients += m->recipient_count;
-    u->octets += m->octets;
+    u->recipients += recipients;
+    u->octets += octets;
     return rc;
 }
 

@@ -212,6 +212,10 @@ int projection_put(struct ledger *l, const struct journal_record *record, struct
         return put_message(l, record, a);
     case RECORD_DSN:
         return put_notification(l, record, a);
+    case RECORD_USE:
+        return ledger_put_use(l, record->header.account, record->header.at,
+                              record_get_u64(record->fields, TAG_RECIPIENTS),
+                              record_get_u64(record->fields, TAG_OCTETS));
     case RECORD_OUTCOME:
         return put_outcome(l, record);
     case RECORD_DIRECTORY:

@@ -58,6 +58,8 @@ def test_real_postfix(case):
         for _ in range(5):
             assert send(s, 50) == {}
         assert used(server) == 250
+        wait_for("it in the ledger", lambda: [
+            (u["messages"], u["recipients"]) for u in server.ask("usage", LOGIN)["usage"]] == [(5, 250)])
         (code, text), = send(s, 1).values()
         assert code == 450 and b"4.7.1 <r0@example.net>: Recipient address rejected: " in text, text
         assert b"Sender rate exceeded, 250/5m (max 250). Works again " in text, text
