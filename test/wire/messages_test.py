@@ -127,6 +127,25 @@ def test_once_per_key(case):
     assert abs(at - time.time() - left) < 5, (error, left)
 
 
+def test_with_a_user_per_role(case):
+    """control is another user than smtpd, and knows no more than the secret between them."""
+    import os
+    if os.getuid() != 0:
+        return
+    users = {"smtpd-user": "daemon", "delivery-user": "mail", "control-user": "www-data"}
+    server, api = service(case, sections={"server": users})
+    api.sent(mail(), "1")
+    server.captured(1)
+    os.kill(server.pids()["control"], 9)
+    os.kill(server.pids()["smtpd"], 9)
+    server.wait_ready()
+    assert api.sent(mail(), "1")["repeated"]
+    os.kill(server.process.pid, 1)  # a reload leaves it as it is
+    wait_for("the reload", lambda: "reloaded" in server.log())
+    api.sent(mail(), "2")
+    server.captured(2)
+
+
 def test_who_may_send(case):
     server, api = service(case)
     server.add_account(OTHER, None, "example", "--senders", "exact", "--sender", OTHER)
