@@ -232,7 +232,12 @@ static void put_advice(struct buf *out, const struct ledger_lock *k, stamp now)
     story_text(out, k->account ? "account" : "customer");
     story_text(out, " unlock \"");
     story_put(out, k->name);
-    story_text(out, "\"\n");
+    story_text(out, "\"\n"
+                    "  with --release to send the mail that it has frozen, or --purge to remove"
+                    " it");
+    story_text(out, k->account ? "; --revoke-credentials\n  takes all its passwords and tokens"
+                                 " away.\n"
+                               : ".\n");
 }
 
 void lock_story_write(struct buf *out, const struct ledger_lock *k, stamp now)

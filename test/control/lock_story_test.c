@@ -77,16 +77,22 @@ static void a_lock_by_rule_with_evidence(void **state)
         "    Köp? nu: 500 messages, 2024-10-04 11:00:00 to 2024-10-04 12:00:00\n"
         "\n  To, for example\n"
         "    bo@y.test: 2 mails, 2024-10-04 12:00:00\n" ADVICE
-        "  To unlock: utpost account unlock \"anna@x.test\"\n");
+        "  To unlock: utpost account unlock \"anna@x.test\"\n"
+        "  with --release to send the mail that it has frozen, or --purge to remove it;"
+        " --revoke-credentials\n  takes all its passwords and tokens away.\n");
 }
 
 static void what_is_not_known_is_said(void **state)
 {
     (void)state;
     struct ledger_lock k = by_rule();
-    assert_story(&k, noon,
-                 HEAD_BY_RULE "\nThe evidence is being gathered.\n" ADVICE
-                              "  To unlock: utpost account unlock \"anna@x.test\"\n");
+    assert_story(
+        &k, noon,
+        HEAD_BY_RULE
+        "\nThe evidence is being gathered.\n" ADVICE
+        "  To unlock: utpost account unlock \"anna@x.test\"\n"
+        "  with --release to send the mail that it has frozen, or --purge to remove it;"
+        " --revoke-credentials\n  takes all its passwords and tokens away.\n");
 }
 
 static void ends_are_told(void **state)

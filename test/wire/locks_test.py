@@ -2,7 +2,7 @@
 import smtplib
 import time
 
-from harness import LOGIN, wait_for
+from harness import LOGIN, PASSWORD, wait_for
 
 OTHER = "bo@example.com"
 
@@ -267,3 +267,31 @@ def test_a_lock_for_a_time_ends_and_is_told(case):
     subjects = [m["Subject"] for m in notices(server, 4)[CONTACTS["operator"]]]
     assert sorted(s.split(":")[0] for s in subjects) == ["Sending is locked"] * 2 + ["Sending is unlocked"] * 2
     server.smtp().quit()
+
+
+def test_a_rule_for_a_whole_customer(case):
+    """It locks all of its accounts; one lock, with the evidence of all of them."""
+    server = case.utpost(sections={"notices": {"operator": CONTACTS["operator"]}})
+    told(server, account=False)
+    server.add_account(OTHER, PASSWORD, "example")
+    server.cli("rule", "add", "customer messages 3/30m lock", "--customer", "example")
+    for login in (LOGIN, OTHER, LOGIN):
+        with server.smtp(login) as s:
+            s.sendmail(login, ["x@example.net"], message(sender=login))
+    with server.smtp(OTHER) as s:
+        try:
+            s.sendmail(OTHER, ["x@example.net"], message(sender=OTHER))
+            raise AssertionError("the fourth message was accepted")
+        except smtplib.SMTPDataError as e:
+            assert e.smtp_code == 550, e
+    lock = the_lock(server)
+    assert lock["scope"] == "customer" and lock["name"] == "example" and lock["used"] == 4, lock
+    found = evidence(server, lock["id"])
+    assert values(found, "accounts") == {LOGIN: 2, OTHER: 1}, found
+    mails = notices(server, 2)
+    assert sorted(mails) == sorted((CONTACTS["customer"], CONTACTS["operator"])), mails.keys()
+    assert "All accounts of: example" in mails[CONTACTS["operator"]][0].get_content()
+    server.cli("customer", "unlock", "example")
+    wait_for("the lock's end", lambda: not locks(server))
+    lock, = locks(server, "--all")
+    assert lock["ended"]["why"] == "unlock" and lock["ended"]["by"] == "uid=0", lock
