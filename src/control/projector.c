@@ -64,6 +64,8 @@ static int open_reader(struct projector *p, int j)
         p->skip_below[j] = p->position[j];
         rc = journal_reader_open(&p->reader[j], c->env, journals[j], c->watermark[j], 0);
     }
+    if (rc == 0)
+        journal_reader_skip_bodies(p->reader[j]);
     return rc;
 }
 

@@ -50,6 +50,8 @@ static int open_reader(struct tail *t)
     }
     if (err < 0)
         log_error("journal-unreadable", LOG_C("journal", c->journal), LOG_E("error", err));
+    else
+        journal_reader_skip_bodies(t->reader);
     return err;
 }
 

@@ -179,6 +179,11 @@ void journal_reader_close(struct journal_reader **out)
     free(r);
 }
 
+void journal_reader_skip_bodies(struct journal_reader *r)
+{
+    r->scan.heads_only = true;
+}
+
 int journal_next(struct journal_reader *r, struct journal_record *out)
 {
     for (;;) {

@@ -1,10 +1,10 @@
 /* reader: reads a journal up to its watermark, from any position, and follows it.
  *
  * A reader never passes the watermark, and gives only records whose head and body agree with
- * their checksums. Damage that recovery has quarantined is stepped over and
- * reported once (`-EBADMSG` from journal_next, after which reading goes on behind it); damage
- * that nobody has quarantined ends reading with -EUCLEAN. One thread per reader; journal_pread
- * may be called from any thread. */
+ * their checksums (journal_reader_skip_bodies: whose head does). Damage that recovery has
+ * quarantined is stepped over and reported once (`-EBADMSG` from journal_next, after which
+ * reading goes on behind it); damage that nobody has quarantined ends reading with -EUCLEAN.
+ * One thread per reader; journal_pread may be called from any thread. */
 #ifndef JOURNAL_READER_H
 #define JOURNAL_READER_H
 
@@ -28,6 +28,9 @@ int journal_reader_open(struct journal_reader **out, struct env *env, const char
                         const struct watermark *watermark, uint64_t position) MUST_USE
     NONNULL(1, 2, 3, 4);
 void journal_reader_close(struct journal_reader **r);
+/* From here on bodies are neither read nor checked, only heads and fields are: for readers that
+ * never look at them. A body that is damaged shows to the one who reads it. */
+void journal_reader_skip_bodies(struct journal_reader *r) NONNULL(1);
 
 /* 1: a record (batch headers are not shown); 0: nothing below the watermark; -errno. Records of
  * every type are given: one that is unknown and not RECORD_SKIPPABLE must end the caller's

@@ -1,7 +1,7 @@
 /* scan: reads the records of one segment file, in order, through a window of memory.
  *
- * Used by readers and by recovery; a record is only whole when its head and its body agree
- * with their checksums under the segment's key. */
+ * Used by readers and by recovery; a record is only whole when its head and (unless heads_only)
+ * its body agree with their checksums under the segment's key. */
 #ifndef JOURNAL_SCAN_H
 #define JOURNAL_SCAN_H
 
@@ -13,6 +13,7 @@ struct scan {
     int fd;        /* the caller's */
     uint64_t base; /* of the segment */
     uint64_t key;
+    bool heads_only; /* bodies are neither read nor checked */
     /* bytes at hand: */
     char *buf;
     size_t cap;

@@ -166,6 +166,7 @@ static void read_journal(struct limiting *l)
                   LOG_E("error", got));
         return;
     }
+    journal_reader_skip_bodies(reader);
     struct arena arena = ARENA_INIT;
     struct journal_record r;
     while ((got = journal_next(reader, &r)) > 0 || got == -EBADMSG) {

@@ -213,6 +213,7 @@ static void restore(struct tokens *t)
     t->saved_position = load_snapshot(t);
     int got = open_reader(t, t->saved_position, &reader);
     if (got == 0) {
+        journal_reader_skip_bodies(reader);
         while ((got = journal_next(reader, &r)) > 0 || got == -EBADMSG)
             if (got > 0)
                 apply(t, &r);
