@@ -27,12 +27,12 @@ static const char *const texts[LEDGER_STATEMENTS] = {
         " ?19)",
     [PUT_RECIPIENT] = "INSERT OR IGNORE INTO recipients (message, number, address)"
                       " VALUES (?1, ?2, ?3)",
-    [GET_RECIPIENT] = "SELECT address, attempts, at FROM recipients"
-                      " WHERE message = ?1 AND number = ?2",
     [SET_RECIPIENT] = "UPDATE recipients SET state = ?3, attempts = ?4, at = ?5, next = ?6"
                       " WHERE message = ?1 AND number = ?2",
-    [PUT_ATTEMPT] = "INSERT OR IGNORE INTO attempts VALUES"
-                    " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    /* Only for a recipient that is there. */
+    [PUT_ATTEMPT] = "INSERT OR IGNORE INTO attempts"
+                    " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12"
+                    " FROM recipients WHERE message = ?1 AND number = ?2",
     [PUT_USAGE] = "INSERT INTO usage VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
                   " ON CONFLICT DO UPDATE SET messages = messages + excluded.messages,"
                   "  recipients = recipients + excluded.recipients,"
@@ -41,7 +41,9 @@ static const char *const texts[LEDGER_STATEMENTS] = {
                   "  failed = failed + excluded.failed",
     [PUT_REPORT] = "INSERT OR IGNORE INTO reports SELECT message, number, ?3, ?4, ?5"
                    " FROM recipients WHERE message = ?1 AND number = ?2",
-    [PUT_ERROR] = "INSERT INTO errors VALUES (?1, ?2, ?3, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+    [PUT_ERROR] = "INSERT INTO errors"
+                  " SELECT ?1, address, ?3, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
+                  " FROM recipients WHERE message = ?4 AND number = ?2"
                   " ON CONFLICT DO UPDATE SET last = excluded.last, count = count + 1,"
                   "  message = excluded.message, outcome = excluded.outcome,"
                   "  stage = excluded.stage, code = excluded.code,"
@@ -86,7 +88,8 @@ int ledger_open(struct ledger **out, const char *path)
     l->path = xstrdup(path);
     pthread_mutex_init(&l->mutex, NULL);
     int rc = make_file(path);
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_EXRESCODE;
+    /* Our mutex is around everything that is done with it. */
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     if (rc == 0 && sqlite3_open_v2(path, &l->db, flags, NULL) != SQLITE_OK)
         rc = -EIO;
     if (rc == 0) {

@@ -12,7 +12,6 @@
 enum ledger_statement {
     PUT_MESSAGE,
     PUT_RECIPIENT,
-    GET_RECIPIENT,
     SET_RECIPIENT,
     PUT_ATTEMPT,
     PUT_USAGE,

@@ -148,12 +148,12 @@ static bool is_failure(enum outcome_kind kind)
     return kind == OUTCOME_FAILED || kind == OUTCOME_EXPIRED;
 }
 
-static int put_error(struct ledger *l, uint64_t message, uint64_t account, slice address,
+static int put_error(struct ledger *l, uint64_t message, uint32_t index, uint64_t account,
                      const struct ledger_attempt *a)
 {
     sqlite3_stmt *s = l->statements[PUT_ERROR];
     bind_number(s, 1, account);
-    bind_text(s, 2, address);
+    bind_number(s, 2, index);
     bind_number(s, 3, (uint64_t)a->at);
     bind_number(s, 4, message);
     bind_number(s, 5, (uint64_t)a->outcome);
@@ -198,40 +198,23 @@ static int set_recipient(struct ledger *l, uint64_t message, uint32_t index,
     return run(s);
 }
 
-/* With the recipient's address, which lives as long as its statement is not reset. */
-static int put_for(struct ledger *l, uint64_t message, uint32_t index, uint64_t account,
-                   slice address, const struct ledger_attempt *a)
+int ledger_put_attempt(struct ledger *l, uint64_t message, uint32_t index, uint64_t account,
+                       const struct ledger_attempt *a)
 {
     struct ledger_use *u;
     int rc = put_row(l, message, index, a);
     if (rc < 0 || sqlite3_changes64(l->db) == 0)
-        return rc; /* it is there already */
+        return rc; /* it is there already, or its recipient is not */
     rc = set_recipient(l, message, index, a);
     if (id_writer(message) == ID_DELIVERY)
         return rc; /* a notification of ours: nobody's use, and nobody's list */
     if (rc == 0 && is_failure(a->outcome))
-        rc = put_error(l, message, account, address, a);
+        rc = put_error(l, message, index, account, a);
     if (rc < 0 || a->outcome == OUTCOME_RETRY)
         return rc;
     rc = use_at(l, account, a->at, &u);
     u->delivered += a->outcome == OUTCOME_DELIVERED;
     u->failed += is_failure(a->outcome);
-    return rc;
-}
-
-int ledger_put_attempt(struct ledger *l, uint64_t message, uint32_t index, uint64_t account,
-                       const struct ledger_attempt *a)
-{
-    sqlite3_stmt *s = l->statements[GET_RECIPIENT];
-    bind_number(s, 1, message);
-    bind_number(s, 2, index);
-    int rc = sql_step(s);
-    if (rc == 1) {
-        slice address =
-            slice_make(sqlite3_column_text(s, 0), (size_t)sqlite3_column_bytes(s, 0));
-        rc = put_for(l, message, index, account, address, a);
-    }
-    sqlite3_reset(s);
     return rc;
 }
 
