@@ -9,7 +9,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+
+/* Mail goes first: when the machine is full the ledger falls behind, and catches up. The API is
+ * as patient as that, since it shares the process. */
+enum { CONTROL_NICE = 5 };
 
 static enum role_kind find_kind(const char *name)
 {
@@ -70,8 +75,10 @@ int start_role(const char *name, role_run_fn *const runs[ROLE_COUNT])
         log_error("role-not-started", LOG_E("error", err));
         return EXIT_FAILURE;
     }
-    if (kind == ROLE_CONTROL)
+    if (kind == ROLE_CONTROL) {
         set_temporary_dir(r->conf);
+        (void)setpriority(PRIO_PROCESS, 0, CONTROL_NICE);
+    }
     if (confine(r) != 0)
         return EXIT_FAILURE;
     return runs[kind](r);
