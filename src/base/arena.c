@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FIRST_CHUNK = 1024, LARGEST_STEP = 64 * 1024 };
+enum { FIRST_CHUNK = 256, LARGEST_STEP = 64 * 1024 };
 
 struct arena_chunk {
     struct arena_chunk *next;

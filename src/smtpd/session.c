@@ -6,7 +6,7 @@
 
 enum {
     KEPT_MAX = 256 * 1024, /* bounds what a stream may offer on top of an unfinished line */
-    OUT_KEPT = 1024,       /* an idle session holds no larger reply buffer than this */
+    OUT_KEPT = 256,        /* an idle session holds no larger reply buffer than this */
 };
 
 struct session *session_of(struct list *node)
