@@ -8,6 +8,9 @@
 #include <stdlib.h>
 
 #define SNAPSHOT_AFTER SPAN_MINUTE
+/* Nothing may have changed in so many bytes: each start of control begins a segment. They are
+ * kept until a snapshot is past them. */
+#define SNAPSHOT_BYTES (64 * 1024)
 
 struct follow {
     struct follow_config config;
@@ -23,7 +26,8 @@ struct follow {
     bool is_saving;
     struct buf saving;
     uint64_t saving_position;
-    int saved; /* 0 or -errno */
+    uint64_t saved_position; /* of the last snapshot that was begun, or loaded */
+    int saved;               /* 0 or -errno */
 };
 
 static void load_snapshot(struct follow *f)
@@ -36,7 +40,7 @@ static void load_snapshot(struct follow *f)
     if (err == 0)
         err = directory_load(f->config.directory, s.contents);
     if (err == 0)
-        f->position = s.position[ID_CONTROL];
+        f->position = f->saved_position = s.position[ID_CONTROL];
     else if (err != -ENOENT)
         log_warning("snapshot-unusable", LOG_C("path", f->config.snapshot), LOG_E("error", err),
                     LOG_C("effect", "the journal is read from its start"));
@@ -79,7 +83,7 @@ static void save(struct follow *f)
     if (f->is_saving || f->unsaved == 0)
         return;
     directory_save(f->config.directory, &f->saving);
-    f->saving_position = f->position;
+    f->saving_position = f->saved_position = f->position;
     f->job = (struct job){.work = save_work, .done = save_done, .loop = f->config.loop};
     int err = f->saving.error;
     if (err == 0)
@@ -182,6 +186,8 @@ static bool read_some(struct follow *f, unsigned max)
 
 static void schedule_save(struct follow *f)
 {
+    if (f->unsaved == 0 && f->position > f->saved_position + SNAPSHOT_BYTES)
+        f->unsaved++;
     if (f->unsaved >= FOLLOW_SNAPSHOT_CHANGES)
         save(f);
     else if (f->unsaved > 0)
