@@ -32,6 +32,7 @@ void limiter_forget_all(struct limiter *l)
     for (size_t at = 0; map_next(&l->entities, &at, NULL, &e);)
         entity_free(e);
     map_fini(&l->entities);
+    memset(l->recent, 0, sizeof(l->recent));
 }
 
 void limiter_free(struct limiter **at)
@@ -50,17 +51,37 @@ stamp limiter_advance(struct limiter *l, stamp now)
     return l->now;
 }
 
+/* Who is known is far more than a processor keeps near it: what all of its windows need is asked
+ * of the memory at once. */
+static void fetch(const struct entity *e)
+{
+    for (uint32_t i = 0; i < e->count; i++) {
+        const struct counter *c = &e->counters[i];
+        if (!has_window(c) || !c->window.packed)
+            continue;
+        __builtin_prefetch(c->window.packed + c->window.head);
+        __builtin_prefetch(c->window.packed + c->window.len, 1);
+    }
+}
+
 struct entity *limiter_entity(struct limiter *l, enum rule_scope scope, uint64_t id)
 {
     struct entity probe = {.key = {id, scope}};
+    struct entity **recent = &l->recent[scope];
+    if (*recent && (*recent)->key.id == id)
+        return *recent;
     struct entity *e = map_get(&l->entities, MAP_KEY(probe.key));
-    if (e)
+    if (e) {
+        fetch(e);
+        *recent = e;
         return e;
+    }
     e = calloc(1, sizeof(*e));
     if (!e)
         return NULL;
     e->key = probe.key;
     map_put(&l->entities, MAP_KEY(e->key), e);
+    *recent = e;
     return e;
 }
 
@@ -223,6 +244,8 @@ void limiter_sweep(struct limiter *l, stamp at, unsigned most)
         if (!is_idle(e, now))
             continue;
         map_remove(&l->entities, MAP_KEY(e->key));
+        if (l->recent[e->key.scope] == e)
+            l->recent[e->key.scope] = NULL;
         entity_free(e);
     }
     if (l->swept >= l->entities.cap)

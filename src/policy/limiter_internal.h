@@ -57,6 +57,8 @@ struct limiter {
     struct map entities;
     stamp now;    /* never steps back */
     size_t swept; /* where the next sweep goes on */
+    /* Who was asked for last: the rules of a message are about one of each scope. */
+    struct entity *recent[RULE_SCOPE_COUNT];
 };
 
 stamp limiter_advance(struct limiter *l, stamp now) NONNULL(1);
