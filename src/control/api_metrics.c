@@ -1,6 +1,8 @@
 /* /metrics: numbers for Prometheus (text format 0.0.4). */
 #include "control/api_request.h"
 
+#include <stdio.h>
+
 static uint64_t load(const _Atomic uint64_t *n)
 {
     return atomic_load_explicit(n, memory_order_relaxed);
@@ -97,6 +99,34 @@ static void put_ledger(struct buf *out, const struct projector *p)
                    (unsigned long long)n.behind[j]);
 }
 
+/* Rules are of a grammar without quotes and backslashes. */
+static void put_rules(struct buf *out, const json_t *rules)
+{
+    static const struct {
+        const char *key;
+        const char *help;
+    } rows[] = {
+        {"used", "What a rule has let pass, in its unit, since smtpd started."},
+        {"refused", "Recipients and messages that a rule has refused."},
+        {"locked", "Locks that a rule has made."},
+        {"paced", "What a rule has made wait, in its unit."},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        size_t k;
+        const json_t *line;
+        char name[32];
+        snprintf(name, sizeof(name), "limit_%s_total", rows[i].key);
+        head(out, name, "counter", rows[i].help);
+        json_array_foreach(rules, k, line)
+        {
+            const char *rule = json_string_value(json_object_get(line, "rule"));
+            if (rule)
+                buf_printf(out, "utpost_%s{rule=\"%s\"} %lld\n", name, rule,
+                           (long long)json_integer_value(json_object_get(line, rows[i].key)));
+        }
+    }
+}
+
 void api_metrics(struct api_request *r)
 {
     const struct api_config *c = &r->api->config;
@@ -106,6 +136,11 @@ void api_metrics(struct api_request *r)
     put_mail(out, &c->pages->stats);
     put_roles(out, c->pages);
     put_ledger(out, c->projector);
+    int rc;
+    json_t *limits =
+        api_ask(r, "smtpd", json_pack("{s:s}", "question", "limits"), 2 * SPAN_SECOND, &rc);
+    put_rules(out, json_object_get(limits, "rules"));
+    json_decref(limits);
     r->status = 200;
     r->plain_type = "text/plain; version=0.0.4; charset=utf-8";
 }

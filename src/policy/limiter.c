@@ -386,6 +386,17 @@ static void end_holds(struct limiter_reservation *r, stamp at, bool is_committed
     *r = (struct limiter_reservation){0};
 }
 
+void limiter_each_hold(const struct limiter_reservation *r,
+                       void (*fn)(void *ctx, const struct rule *rule, uint64_t amount,
+                                  bool waits),
+                       void *ctx)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct limiter_hold *h = &r->holds[i];
+        fn(ctx, &h->rule, h->amount, paces(&h->rule) && r->not_before > 0);
+    }
+}
+
 void limiter_commit(struct limiter *l, struct limiter_reservation *r, stamp at)
 {
     limiter_advance(l, at);

@@ -86,6 +86,11 @@ enum limiter_result limiter_settle(struct limiter *l, struct limiter_reservation
                                    void (*notify)(void *ctx, const struct limit_verdict *v),
                                    void *ctx, struct limit_verdict *verdict) MUST_USE
     NONNULL(1, 2, 6);
+/* What it holds of each rule: of pace, whether it waits. For metrics. */
+void limiter_each_hold(const struct limiter_reservation *r,
+                       void (*fn)(void *ctx, const struct rule *rule, uint64_t amount,
+                                  bool waits),
+                       void *ctx) NONNULL(1, 2);
 /* The record is durable: held use becomes use at its stamp. */
 void limiter_commit(struct limiter *l, struct limiter_reservation *r, stamp at) NONNULL(1, 2);
 /* Aborted, or refused at the end. */

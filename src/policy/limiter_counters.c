@@ -51,8 +51,8 @@ stamp limiter_advance(struct limiter *l, stamp now)
     return l->now;
 }
 
-/* Who is known is far more than a processor keeps near it: what all of its windows need is asked
- * of the memory at once. */
+/* Who is known is far more than a processor keeps near it: what all of its windows need is
+ * asked of the memory at once. */
 static void fetch(const struct entity *e)
 {
     for (uint32_t i = 0; i < e->count; i++) {

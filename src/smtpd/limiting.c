@@ -174,6 +174,7 @@ bool limiting_reserve(struct limiting *l, struct limiting_view *v,
     enum limiter_result result =
         limiter_reserve(l->limiter, &c->held, v->limits, v->count, &asked, now, &verdict);
     if (result == LIMITER_REFUSED) {
+        tally_add(&l->tally, &verdict.rule, TALLY_REFUSED, 1);
         note_attempts(l, c, &asked, &verdict.rule);
         count_refusal(l, v, c, now);
         note_suspension(l, c, &verdict, now);
@@ -268,6 +269,7 @@ static bool settle_octets(struct limiting *l, struct limiting_charge *c, uint64_
         l->limiter, &c->held, RULE_BYTES, charged_bytes(octets, c->recipients), now, &verdict);
     if (result == LIMITER_OK)
         return true;
+    tally_add(&l->tally, &verdict.rule, TALLY_REFUSED, 1);
     note_suspension(l, c, &verdict, now);
     limiting_to_wall(l, &verdict, now);
     say_refusal(c, &voice, &verdict, refusal);
@@ -345,6 +347,13 @@ bool limiting_append(struct limiting *l, struct limiting_charge *c, struct journ
     return is_good;
 }
 
+static void tally_hold(void *ctx, const struct rule *rule, uint64_t amount, bool waits)
+{
+    tally_add(ctx, rule, TALLY_USED, amount);
+    if (waits)
+        tally_add(ctx, rule, TALLY_PACED, amount);
+}
+
 void limiting_settle(struct limiting *l, struct limiting_charge *c,
                      const struct journal_entry *e)
 {
@@ -352,6 +361,8 @@ void limiting_settle(struct limiting *l, struct limiting_charge *c,
         pthread_mutex_lock(&l->mutex);
         stamp now = limiting_now(l);
         uint64_t counted = record_get_u64(e->fields, TAG_COUNTED_AT);
+        if (e->result == 0)
+            limiter_each_hold(&c->held, tally_hold, &l->tally);
         if (e->result == 0 && c->counts_new)
             limiting_acquaint(l, c->account, e->fields, now);
         if (e->result == 0)
@@ -367,6 +378,15 @@ void limiting_settle(struct limiting *l, struct limiting_charge *c,
 }
 
 /* ---- asking ---- */
+
+struct tally *limiting_tally(struct limiting *l)
+{
+    struct tally *copy = xcalloc(1, sizeof(*copy));
+    pthread_mutex_lock(&l->mutex);
+    *copy = l->tally;
+    pthread_mutex_unlock(&l->mutex);
+    return copy;
+}
 
 bool limiting_ask(struct limiting *l, uint64_t account, struct arena *a,
                   struct limiting_answer *out)

@@ -108,6 +108,10 @@ void limiting_settle(struct limiting *l, struct limiting_charge *c,
 /* The transaction ends without a record. */
 void limiting_release(struct limiting *l, struct limiting_charge *c) NONNULL(1, 2);
 
+/* What each rule has done since the start: a copy, to be freed. */
+struct tally;
+struct tally *limiting_tally(struct limiting *l) NONNULL(1);
+
 /* How each limit of the account stands, in the order of directory_limits. free_at is by the
  * clock on the wall. */
 struct limiting_answer {

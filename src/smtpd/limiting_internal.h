@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "policy/acquaintances.h"
 #include "smtpd/limiting.h"
+#include "smtpd/limiting_tally.h"
 
 #include <pthread.h>
 
@@ -54,6 +55,7 @@ struct limiting {
     struct acquaintances *acquaintances; /* of accounts that have limits on new recipients */
     struct map locks;
     struct map attempts;
+    struct tally tally;
     uint64_t reviewed; /* version of the directory under which locks were looked at */
     stamp next_end;    /* of a lock */
 

@@ -143,6 +143,7 @@ void limiting_lock_sender(struct limiting *l, const struct limiting_charge *c,
         .ptr = lock.reason, .cap = sizeof(lock.reason) - 1, .max = sizeof(lock.reason) - 1};
     wording_reason(c->language, v, &reason);
     put_lock(l, &lock);
+    tally_add(&l->tally, &v->rule, TALLY_LOCKED, 1);
     append_lock(l, &lock, now, false);
     log_warning(is_customers ? "customer-locked" : "account-locked",
                 LOG_I("customer", c->customer), LOG_I("account", c->account),

@@ -1,5 +1,7 @@
 #include "smtpd/status.h"
 
+#include "smtpd/limiting_tally.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -105,6 +107,34 @@ static json_t *quota_json(const struct status_view *v, json_int_t account)
     return answer;
 }
 
+static json_t *tally_line(const char *rule, const uint64_t of[TALLY_KINDS])
+{
+    return json_pack("{s:s, s:I, s:I, s:I, s:I}", "rule", rule, "used", number(of[TALLY_USED]),
+                     "refused", number(of[TALLY_REFUSED]), "locked", number(of[TALLY_LOCKED]),
+                     "paced", number(of[TALLY_PACED]));
+}
+
+/* What each rule has done since the start. */
+static json_t *limits_json(const struct status_view *v)
+{
+    static const uint64_t none[TALLY_KINDS];
+    struct tally *t = limiting_tally(v->service->limiting);
+    json_t *rules = json_array();
+    for (size_t i = 0; i < TALLY_RULES; i++) {
+        char room[RULE_TEXT_MAX];
+        struct buf rule = {.ptr = room, .cap = sizeof(room) - 1, .max = sizeof(room) - 1};
+        if (!t->lines[i].is_taken)
+            continue;
+        rule_format(&t->lines[i].rule, &rule);
+        room[rule.len] = '\0';
+        json_array_append_new(rules, tally_line(room, t->lines[i].of));
+    }
+    if (memcmp(t->others, none, sizeof(none)) != 0)
+        json_array_append_new(rules, tally_line("others", t->others));
+    free(t);
+    return json_pack("{s:o}", "rules", rules);
+}
+
 static json_t *answer_json(const struct status_view *v, slice question)
 {
     json_t *q = json_loadb(question.ptr ? question.ptr : "", question.len, 0, NULL);
@@ -114,9 +144,12 @@ static json_t *answer_json(const struct status_view *v, slice question)
         answer = status_json(v);
     else if (name && strcmp(name, "quota") == 0)
         answer = quota_json(v, json_integer_value(json_object_get(q, "account")));
+    else if (name && strcmp(name, "limits") == 0)
+        answer = limits_json(v);
     else
         answer = json_pack("{s:s}", "error",
-                           "unknown question; smtpd answers {\"question\":\"status\"} and "
+                           "unknown question; smtpd answers {\"question\":\"status\"}, "
+                           "{\"question\":\"limits\"} and "
                            "{\"question\":\"quota\",\"account\":ID}");
     json_decref(q);
     return answer;

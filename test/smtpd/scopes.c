@@ -203,6 +203,10 @@ static void a_pace_is_kept(void **state)
     c = signed_in(h, "alice@example.org");
     deliver(&c, 1, "250 ");
     client_close(&c);
+    answer = house_ask(h, "{\"question\":\"limits\"}");
+    assert_non_null(strstr(answer, "{\"rule\":\"account recipients 6/1m pace\",\"used\":2,"
+                                   "\"refused\":0,\"locked\":0,\"paced\":1}"));
+    free(answer);
     static const span want[] = {0, 10, 30, 40, 50, 0};
     for (unsigned n = 0; n < COUNT_OF(want); n++)
         assert_int_equal(not_before(h, n), want[n] * SPAN_SECOND);
