@@ -1,11 +1,14 @@
 /* /v1/trace, /v1/messages, /v1/accounts/…/usage, /v1/accounts/…/errors, /v1/erase. */
 #include "base/id.h"
+#include "codec/path.h"
 #include "control/api_request.h"
 #include "control/ledger_read.h"
 #include "control/names.h"
 #include "control/story.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <time.h>
 
 enum { TRACE_USUAL = 5, TRACE_MOST = 50 };
 #define ASK_TIMEOUT (2 * SPAN_SECOND)
@@ -137,8 +140,54 @@ static bool is_waiting(const struct ledger_message *m)
     return false;
 }
 
-static void take_live(struct api_request *r, struct ledger_recipient *to, const json_t *live)
+static bool is_text(const json_t *object, const char *key, const char *text)
 {
+    const char *have = json_string_value(json_object_get(object, key));
+    return have && strcmp(have, text) == 0;
+}
+
+/* A moment as stamp_format writes it; 0: none. */
+static stamp stamp_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    struct tm tm = {0};
+    unsigned ms = 0;
+    if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3uZ", &tm.tm_year, &tm.tm_mon,
+                        &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ms) < 6)
+        return 0;
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    return (stamp)timegm(&tm) * SPAN_SECOND + (stamp)ms * SPAN_MS;
+}
+
+/* What delivery says of a recipient, and of what stops its message. */
+static enum ledger_live live_of(const json_t *live, const json_t *stopped,
+                                struct ledger_recipient *to)
+{
+    if (is_text(live, "state", "sending"))
+        return LIVE_SENDING;
+    if (is_text(live, "state", "held"))
+        return is_text(live, "held_by", "domain") ? LIVE_HELD_DOMAIN
+               : is_text(live, "held_by", "lock") ? LIVE_HELD_LOCK
+                                                  : LIVE_HELD;
+    if (is_text(live, "state", "frozen")) {
+        to->of_customer = is_text(stopped, "of", "customer");
+        to->until = stamp_of(stopped, "until");
+        return is_text(stopped, "by", "lock")       ? LIVE_STOPPED_LOCK
+               : is_text(stopped, "by", "operator") ? LIVE_STOPPED_OPERATOR
+                                                    : LIVE_STOPPED_HOLD;
+    }
+    stamp not_before = stamp_of(live, "not_before");
+    if (not_before == 0)
+        return LIVE_UNKNOWN;
+    to->next = not_before;
+    return LIVE_PACED;
+}
+
+static void take_live(struct api_request *r, struct ledger_recipient *to, const json_t *live,
+                      const json_t *stopped)
+{
+    to->live = live_of(live, stopped, to);
     const json_t *trouble = json_object_get(live, "trouble");
     const char *stage = json_string_value(json_object_get(trouble, "stage"));
     const char *text = json_string_value(json_object_get(trouble, "text"));
@@ -157,7 +206,9 @@ static void ask_delivery(struct api_request *r, struct ledger_message *m)
     json_t *answer = api_ask(
         r, "delivery", json_pack("{s:s, s:o}", "question", "queue-show", "id", id_json(m->id)),
         ASK_TIMEOUT, &rc);
-    const json_t *list = json_object_get(json_object_get(answer, "message"), "recipients");
+    const json_t *message = json_object_get(answer, "message");
+    const json_t *list = json_object_get(message, "recipients");
+    const json_t *stopped = json_object_get(message, "stopped");
     struct ledger_recipient *own = arena_array(&r->arena, struct ledger_recipient, m->count);
     size_t at;
     json_t *live;
@@ -169,7 +220,7 @@ static void ask_delivery(struct api_request *r, struct ledger_message *m)
             const char *address = json_string_value(json_object_get(live, "address"));
             if (address && own[i].state == LEDGER_QUEUED &&
                 slice_eq(slice_of(address), own[i].address))
-                take_live(r, &own[i], live);
+                take_live(r, &own[i], live, stopped);
         }
     }
     json_decref(answer);
@@ -198,33 +249,152 @@ static void answer_trace(struct api_request *r, struct ledger_message *found, in
     buf_fini(&text);
 }
 
-void api_trace(struct api_request *r)
+/* The messages that q names; false, with an answer, when there are none. */
+static bool find_messages(struct api_request *r, slice q, struct ledger_message **found,
+                          int *count)
 {
-    struct ledger_message *found;
     struct ledger_reader *reader;
-    slice q = slice_trim(api_query(r, "q"));
     uint64_t account;
     unsigned limit;
-    if (q.len == 0 || q.len > 1000) {
-        api_error(r, 400, "bad-value", "An id, a Message-ID or an address.",
-                  "\"q\" says what to look for.");
-        return;
-    }
     if (!take_account(r, &account) || !take_limit(r, TRACE_USUAL, TRACE_MOST, &limit) ||
         !api_open_ledger(r, &reader))
-        return;
-    int count = ledger_find(reader, q, account, limit, &r->arena, &found);
+        return false;
+    *count = ledger_find(reader, q, account, limit, &r->arena, found);
     ledger_reader_close(&reader);
-    if (count < 0)
-        api_fail(r, count);
-    else if (count == 0)
+    if (*count < 0)
+        api_fail(r, *count);
+    else if (*count == 0)
         api_error(r, 404, "not-found",
                   "Give the id of the 250 answer, the whole Message-ID, or an address as it was"
                   " given. Refused messages, and those older than [retention] message-log, are"
                   " not in the log.",
                   "No message is known by \"%.*s\".", SLICE_ARG(slice_to(q, 255)));
-    else
+    return *count > 0;
+}
+
+static bool take_q(struct api_request *r, const char *hint, slice *q)
+{
+    *q = slice_trim(api_query(r, "q"));
+    if (q->len > 0 && q->len <= 1000)
+        return true;
+    api_error(r, 400, "bad-value", hint, "\"q\" says what to look for.");
+    return false;
+}
+
+void api_trace(struct api_request *r)
+{
+    struct ledger_message *found;
+    int count;
+    slice q;
+    if (take_q(r, "An id, a Message-ID or an address.", &q) &&
+        find_messages(r, q, &found, &count))
         answer_trace(r, found, count);
+}
+
+/* ---- why ---- */
+
+/* Of an address only its own recipients, unless it is the sender's. */
+static void narrow(struct api_request *r, struct ledger_message *m, slice q)
+{
+    struct ledger_recipient *own = arena_array(&r->arena, struct ledger_recipient, m->count);
+    size_t n = 0;
+    for (size_t i = 0; i < m->count; i++)
+        if (slice_ieq(m->recipients[i].address, q))
+            own[n++] = m->recipients[i];
+    if (n == 0)
+        return;
+    m->recipients = own;
+    m->count = n;
+}
+
+static void why_messages(struct api_request *r, slice q)
+{
+    struct ledger_message *found;
+    struct buf text = BUF_INIT;
+    int count, told = 0, waiting = 0;
+    if (!find_messages(r, q, &found, &count))
+        return;
+    for (int i = 0; i < count; i++)
+        waiting += is_waiting(&found[i]);
+    for (int i = 0; i < count; i++) {
+        struct ledger_message *m = &found[i];
+        if (waiting > 0 && !is_waiting(m))
+            continue;
+        if (is_waiting(m))
+            ask_delivery(r, m);
+        narrow(r, m, q);
+        if (told++ > 0)
+            buf_byte(&text, '\n');
+        story_why(&text, m, r->now);
+    }
+    api_answer(r, 200,
+               json_pack("{s:i, s:o}", "messages", told, "text", api_text(buf_slice(&text))));
+    buf_fini(&text);
+}
+
+static slice text_of(const json_t *object, const char *key)
+{
+    return slice_of(json_string_value(json_object_get(object, key)));
+}
+
+static uint64_t count_of(const json_t *object, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(object, key));
+}
+
+static void take_site(struct story_domain *d, const json_t *site)
+{
+    const json_t *trouble = json_object_get(site, "trouble");
+    slice stage = text_of(trouble, "stage");
+    d->connections = count_of(site, "connections");
+    d->pause = (span)count_of(site, "paused_ms") * SPAN_MS;
+    d->failure.at = stamp_of(trouble, "at");
+    d->failure.reply = text_of(trouble, "text");
+    d->failure.remote = text_of(trouble, "remote");
+    for (int i = 0; i < STAGE_COUNT; i++)
+        if (slice_eq(stage, slice_of(stage_name((enum relay_stage)i))))
+            d->failure.stage = (enum relay_stage)i;
+}
+
+static void why_domain(struct api_request *r, slice q)
+{
+    slice domain = path_domain(&r->arena, q);
+    json_t *says = api_ask_delivery(
+        r, json_pack("{s:s, s:o}", "question", "queue-domain", "domain", api_text(domain)), 400,
+        "bad-question", NULL);
+    if (!says)
+        return;
+    const json_t *site = json_object_get(says, "site");
+    bool is_relayed = is_text(says, "transport", "smarthost");
+    struct story_domain d = {
+        .domain = domain,
+        .transport = text_of(says, "transport"),
+        .relay = is_relayed ? text_of(site, "host") : (slice){0},
+        .is_held = json_is_true(json_object_get(says, "held")),
+        .is_domain_held = json_is_true(json_object_get(says, "domain_held")),
+        .is_known = json_is_object(site),
+        .waiting = count_of(says, is_relayed ? "queued" : "parcels"),
+    };
+    struct buf text = BUF_INIT;
+    if (json_is_object(site))
+        take_site(&d, site);
+    story_why_domain(&text, &d, r->now);
+    api_answer(r, 200,
+               json_pack("{s:i, s:o}", "messages", 0, "text", api_text(buf_slice(&text))));
+    buf_fini(&text);
+    json_decref(says);
+}
+
+void api_why(struct api_request *r)
+{
+    uint64_t id;
+    slice q;
+    if (!take_q(r, "A queue id, a Message-ID, an address or a domain.", &q))
+        return;
+    if (slice_find(q, '@') < 0 && slice_find(q, '.') >= 0 && !id_parse(q, &id))
+        why_domain(r, q);
+    else
+        why_messages(r, q);
 }
 
 /* ---- lists ---- */

@@ -366,6 +366,7 @@ const struct api_route api_routes[] = {
     {"GET", "/v1/messages", api_messages_list},
     {"POST", "/v1/messages", api_message_send},
     {"GET", "/v1/trace", api_trace},
+    {"GET", "/v1/why", api_why},
     {"GET", "/v1/accounts/*/usage", api_usage},
     {"GET", "/v1/accounts/*/errors", api_errors},
     {"POST", "/v1/erase", api_erase},

@@ -83,6 +83,8 @@ static const struct api_description {
      "recipients"},
     {"GET", "/v1/trace", API_ACCOUNT,
      "Tell what happened to a message: by id, Message-ID or address", "!q account limit"},
+    {"GET", "/v1/why", API_READ,
+     "Tell why a message, or the mail for a domain, is still in the queue", "!q account limit"},
     {"GET", "/v1/accounts/*/usage", API_ACCOUNT, "Use of an account per period",
      "by since limit"},
     {"GET", "/v1/accounts/*/errors", API_ACCOUNT, "Addresses that an account could not reach",

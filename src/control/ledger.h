@@ -46,6 +46,19 @@ struct ledger_report {
 
 enum { LEDGER_QUEUED = 0 }; /* else the enum outcome_kind that ended it */
 
+/* Why a recipient is in the queue, as delivery says now; not the ledger's. */
+enum ledger_live {
+    LIVE_UNKNOWN,
+    LIVE_SENDING,
+    LIVE_PACED,        /* until `next` */
+    LIVE_HELD,         /* by an operator: this message */
+    LIVE_HELD_DOMAIN,  /* its domain */
+    LIVE_HELD_LOCK,    /* since a lock that was lifted */
+    LIVE_STOPPED_HOLD, /* all of its account or customer is held */
+    LIVE_STOPPED_LOCK, /* that is locked by a rule, perhaps until `until` */
+    LIVE_STOPPED_OPERATOR,
+};
+
 struct ledger_recipient {
     slice address;
     uint32_t index;
@@ -54,6 +67,9 @@ struct ledger_recipient {
     stamp at;      /* of the last attempt */
     stamp next;    /* while it is queued; 0: not known */
     slice trouble; /* not the ledger's: why it waits, as delivery says now */
+    enum ledger_live live;
+    bool of_customer; /* STOPPED: of the customer, not of the account */
+    stamp until;      /* STOPPED: 0 when it does not end by itself */
     const struct ledger_attempt *tries;
     size_t try_count;
     const struct ledger_report *reports;

@@ -216,11 +216,32 @@ static void put_tries(struct buf *out, const struct ledger_recipient *r)
         put_report(out, &r->reports[told++]);
 }
 
+static const char *waiting_phrase(const struct ledger_recipient *r)
+{
+    switch (r->live) {
+    case LIVE_SENDING:
+        return "being sent";
+    case LIVE_PACED:
+        return "waiting for its time";
+    case LIVE_HELD:
+    case LIVE_HELD_DOMAIN:
+    case LIVE_HELD_LOCK:
+        return "held in the queue";
+    case LIVE_STOPPED_HOLD:
+    case LIVE_STOPPED_LOCK:
+    case LIVE_STOPPED_OPERATOR:
+        return "frozen in the queue";
+    case LIVE_UNKNOWN:
+        break;
+    }
+    return r->attempts ? "waiting to be tried again" : "waiting for its first attempt";
+}
+
 static const char *state_phrase(const struct ledger_recipient *r)
 {
     switch (r->state) {
     case LEDGER_QUEUED:
-        return r->attempts ? "waiting to be tried again" : "waiting for its first attempt";
+        return waiting_phrase(r);
     case OUTCOME_DELIVERED:
         return "delivered";
     case OUTCOME_FAILED:
@@ -254,6 +275,101 @@ static void put_next(struct buf *out, const struct ledger_recipient *r, stamp no
     story_text(out, " UTC (in ");
     story_span(out, r->next - now);
     story_text(out, ").\n");
+}
+
+/* What somebody, or a rule, makes it wait for: why, what comes next, what to do. The commands
+ * end in the id, the domain, or the login; of a customer nobody here knows the name. */
+static const struct stop {
+    const char *why;
+    const char *next; /* NULL: a moment */
+    const char *to_do;
+    enum { OF_NOTHING, OF_ID, OF_DOMAIN, OF_LOGIN } of;
+} stops[] = {
+    [LIVE_SENDING] = {NULL, "it is being sent at this moment.",
+                      "Nothing; look again in a minute.", OF_NOTHING},
+    [LIVE_PACED] = {"A rule spreads this account's mail over time.", NULL,
+                    "Nothing. What the rule allows: utpost quota ", OF_LOGIN},
+    [LIVE_HELD] = {"An operator holds this message.", "nothing, until it is released.",
+                   "Release it: utpost queue release ", OF_ID},
+    [LIVE_HELD_DOMAIN] = {"An operator holds all mail for this domain.",
+                          "nothing, until the domain is released.",
+                          "Release it: utpost queue release --domain ", OF_DOMAIN},
+    [LIVE_HELD_LOCK] =
+        {"It was queued when its account was locked. The lock was lifted, but its"
+         " queue was not released.",
+         "nothing, until somebody decides.",
+         "If it is not wanted: utpost queue remove; if it is: utpost queue release; each with"
+         " --account ",
+         OF_LOGIN},
+    [LIVE_STOPPED_HOLD] = {"An operator holds all mail of this account.",
+                           "nothing, until it is released.",
+                           "Release it: utpost queue release --account ", OF_LOGIN},
+    [LIVE_STOPPED_LOCK] = {"The account is locked: it sent more than a rule allows.", NULL,
+                           "Find out why: utpost lock list. Then lift it, with --release or "
+                           "--purge for its queue:"
+                           " utpost account unlock ",
+                           OF_LOGIN},
+    [LIVE_STOPPED_OPERATOR] =
+        {"An operator has locked the account.", NULL,
+         "Who did it tells utpost lock list. To lift it, with --release or --purge for its"
+         " queue: utpost account unlock ",
+         OF_LOGIN},
+};
+
+/* The same of a customer, with all its accounts. */
+static const struct stop customer_stops[] = {
+    [LIVE_STOPPED_HOLD] = {"An operator holds all mail of its customer.",
+                           "nothing, until it is released.",
+                           "Release it: utpost queue release --customer NAME", OF_NOTHING},
+    [LIVE_STOPPED_LOCK] = {"Its customer is locked: it sent more than a rule allows.", NULL,
+                           "Find out why: utpost lock list. Then lift it, with --release or "
+                           "--purge for its queue:"
+                           " utpost customer unlock NAME",
+                           OF_NOTHING},
+    [LIVE_STOPPED_OPERATOR] =
+        {"An operator has locked its customer.", NULL,
+         "Who did it tells utpost lock list. To lift it, with --release or --purge for its"
+         " queue: utpost customer unlock NAME",
+         OF_NOTHING},
+};
+
+static void put_until(struct buf *out, const struct ledger_recipient *r, stamp now)
+{
+    bool is_paced = r->live == LIVE_PACED;
+    stamp until = is_paced ? r->next : r->until;
+    if (until == 0) {
+        story_text(out, "    Next: nothing, until the lock is lifted.\n");
+        return;
+    }
+    story_text(out, is_paced ? "    Next: it is released at "
+                             : "    Next: nothing; the lock ends at ");
+    story_time(out, until);
+    story_text(out, " UTC (in ");
+    story_span(out, until > now ? until - now : 0);
+    story_text(out, is_paced ? ").\n" : "), and it is sent then.\n");
+}
+
+static void put_stop(struct buf *out, const struct ledger_message *m,
+                     const struct ledger_recipient *r, stamp now)
+{
+    const struct stop *s = r->of_customer ? &customer_stops[r->live] : &stops[r->live];
+    char id[ID_TEXT_LEN + 1];
+    if (s->why)
+        put_line(out, "Waits because", s->why);
+    if (s->next)
+        put_line(out, "Next", s->next);
+    else
+        put_until(out, r, now);
+    ptrdiff_t at = slice_rfind(r->address, '@');
+    id_format(m->id, id);
+    buf_printf(out, "    To do: %s", s->to_do);
+    if (s->of == OF_ID)
+        story_text(out, id);
+    else if (s->of == OF_DOMAIN)
+        story_put(out, slice_from(r->address, (size_t)(at + 1)));
+    else if (s->of == OF_LOGIN)
+        story_put(out, m->login);
+    buf_byte(out, '\n');
 }
 
 static void put_waiting(struct buf *out, const struct ledger_recipient *r, stamp now)
@@ -299,18 +415,60 @@ static void put_end(struct buf *out, const struct ledger_recipient *r)
         put_line(out, "To do", "Send it again if it is still wanted.");
 }
 
+static void put_recipient(struct buf *out, const struct ledger_message *m,
+                          const struct ledger_recipient *r, stamp now)
+{
+    if (r->state != LEDGER_QUEUED)
+        put_end(out, r);
+    else if (r->live != LIVE_UNKNOWN)
+        put_stop(out, m, r, now);
+    else
+        put_waiting(out, r, now);
+}
+
+static void put_name(struct buf *out, const struct ledger_recipient *r)
+{
+    story_text(out, "\n  ");
+    story_put(out, r->address);
+    buf_printf(out, ": %s\n", state_phrase(r));
+}
+
 void story_write(struct buf *out, const struct ledger_message *m, stamp now)
 {
     put_head(out, m);
     for (size_t i = 0; i < m->count; i++) {
-        const struct ledger_recipient *r = &m->recipients[i];
-        story_text(out, "\n  ");
-        story_put(out, r->address);
-        buf_printf(out, ": %s\n", state_phrase(r));
-        put_tries(out, r);
-        if (r->state == LEDGER_QUEUED)
-            put_waiting(out, r, now);
-        else
-            put_end(out, r);
+        put_name(out, &m->recipients[i]);
+        put_tries(out, &m->recipients[i]);
+        put_recipient(out, m, &m->recipients[i], now);
     }
+}
+
+/* ---- why ---- */
+
+void story_why(struct buf *out, const struct ledger_message *m, stamp now)
+{
+    char id[ID_TEXT_LEN + 1];
+    size_t delivered = 0;
+    id_format(m->id, id);
+    buf_printf(out, "Message %s of ", id);
+    story_put(out, m->reverse_path.len > 0 ? m->reverse_path : SLICE("this service"));
+    story_text(out, ", accepted ");
+    story_time(out, m->at);
+    story_text(out, " UTC\n");
+    for (size_t i = 0; i < m->count; i++) {
+        const struct ledger_recipient *r = &m->recipients[i];
+        if (r->state == OUTCOME_DELIVERED && m->count > 1) {
+            delivered++;
+            continue;
+        }
+        put_name(out, r);
+        if (r->try_count > 0)
+            put_try(out, &r->tries[r->try_count - 1]);
+        put_recipient(out, m, r, now);
+    }
+    if (delivered == 0)
+        return;
+    story_text(out, "\n  ");
+    story_count(out, delivered, "recipient has", "recipients have");
+    story_text(out, " it already.\n");
 }

@@ -101,7 +101,8 @@ int quota_show(struct tool_call *c);
 int lock_list(struct tool_call *c), lock_show(struct tool_call *c);
 int queue_list(struct tool_call *c), queue_show(struct tool_call *c),
     queue_hold(struct tool_call *c), queue_release(struct tool_call *c),
-    queue_retry(struct tool_call *c), queue_remove(struct tool_call *c);
+    queue_retry(struct tool_call *c), queue_remove(struct tool_call *c),
+    queue_why(struct tool_call *c);
 int token_add(struct tool_call *c), token_list(struct tool_call *c),
     token_revoke(struct tool_call *c);
 int trace_show(struct tool_call *c), messages_list(struct tool_call *c),

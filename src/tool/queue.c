@@ -203,3 +203,16 @@ int queue_show(struct tool_call *c)
     return body_send(c, "GET", client_path(c, "/v1/queue/", c->arguments[0], ""), NULL,
                      show_message);
 }
+
+static void show_why(struct tool_call *c, const json_t *answer)
+{
+    const char *text = json_string_value(json_object_get(answer, "text"));
+    (void)c;
+    fputs(text ? text : "", stdout);
+}
+
+int queue_why(struct tool_call *c)
+{
+    return body_send(c, "GET", client_path(c, "/v1/why?q=", c->arguments[0], ""), NULL,
+                     show_why);
+}

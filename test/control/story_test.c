@@ -1,5 +1,6 @@
-/* story: ten common traces as golden texts (story.golden beside this file). With
- * STORY_GOLDEN=FILE in the environment the texts are written there, to be read and kept. */
+/* story: common traces, and answers of `queue why`, as golden texts (story.golden beside this
+ * file). With STORY_GOLDEN=FILE in the environment the texts are written there, to be read and
+ * kept. */
 #include "control/story.h"
 
 #include <setjmp.h>
@@ -212,6 +213,161 @@ static void a_notification(struct buf *out)
     story_write(out, &m, noon + SPAN_HOUR);
 }
 
+/* ---- what makes it wait ---- */
+
+static struct ledger_recipient waits(enum ledger_live live)
+{
+    struct ledger_recipient to = to_bo(LEDGER_QUEUED, NULL, 0);
+    to.live = live;
+    return to;
+}
+
+static void being_sent(struct buf *out)
+{
+    struct ledger_recipient to = waits(LIVE_SENDING);
+    write_one(out, &to, 1, SPAN_SECOND);
+}
+
+static void paced(struct buf *out)
+{
+    struct ledger_recipient to = waits(LIVE_PACED);
+    to.next = noon + 3 * SPAN_HOUR;
+    write_one(out, &to, 1, SPAN_HOUR);
+}
+
+static void held_by_hand(struct buf *out)
+{
+    struct ledger_recipient to = waits(LIVE_HELD);
+    write_one(out, &to, 1, SPAN_HOUR);
+}
+
+static void held_by_domain(struct buf *out)
+{
+    struct ledger_recipient to = waits(LIVE_HELD_DOMAIN);
+    write_one(out, &to, 1, SPAN_HOUR);
+}
+
+static void left_frozen(struct buf *out)
+{
+    struct ledger_attempt t =
+        try_of(0, OUTCOME_RETRY, STAGE_RCPT, 451, "4.7.1", "Greylisted, come back later");
+    struct ledger_recipient to = to_bo(LEDGER_QUEUED, &t, 1);
+    to.live = LIVE_HELD_LOCK;
+    write_one(out, &to, 1, SPAN_HOUR);
+}
+
+static void locked_by_a_rule(struct buf *out)
+{
+    struct ledger_recipient to = waits(LIVE_STOPPED_LOCK);
+    to.until = noon + SPAN_DAY;
+    write_one(out, &to, 1, SPAN_HOUR);
+}
+
+static void locked_by_an_operator(struct buf *out)
+{
+    struct ledger_recipient to = waits(LIVE_STOPPED_OPERATOR);
+    write_one(out, &to, 1, SPAN_HOUR);
+}
+
+static void customer_locked(struct buf *out)
+{
+    struct ledger_recipient to = waits(LIVE_STOPPED_OPERATOR);
+    to.of_customer = true;
+    write_one(out, &to, 1, SPAN_HOUR);
+}
+
+static void account_held(struct buf *out)
+{
+    struct ledger_recipient to = waits(LIVE_STOPPED_HOLD);
+    write_one(out, &to, 1, SPAN_HOUR);
+}
+
+static void removed_by_root(struct buf *out)
+{
+    struct ledger_attempt t = try_of(9, OUTCOME_REMOVED, STAGE_LOCAL, 0, "",
+                                     "removed by uid=0 when the lock was lifted");
+    struct ledger_recipient to = to_bo(OUTCOME_REMOVED, &t, 1);
+    write_one(out, &to, 1, SPAN_HOUR);
+}
+
+/* ---- why ---- */
+
+static void why_one(struct buf *out, const struct ledger_recipient *to, size_t count,
+                    span later)
+{
+    struct ledger_message m = message_of(to, count);
+    story_why(out, &m, noon + later);
+}
+
+static void why_greylisted(struct buf *out)
+{
+    struct ledger_attempt t[] = {
+        try_of(0, OUTCOME_RETRY, STAGE_RCPT, 451, "4.7.1", "Greylisted, come back later"),
+        try_of(5, OUTCOME_RETRY, STAGE_RCPT, 451, "4.7.1", "Greylisted, come back later"),
+    };
+    struct ledger_recipient to = to_bo(LEDGER_QUEUED, t, 2);
+    to.next = noon + 20 * SPAN_MINUTE;
+    why_one(out, &to, 1, 6 * SPAN_MINUTE);
+}
+
+static void why_some_wait(struct buf *out)
+{
+    struct ledger_attempt good =
+        try_of(0, OUTCOME_DELIVERED, STAGE_END, 250, "2.0.0", "2.0.0 Ok");
+    struct ledger_recipient to[] = {
+        to_bo(OUTCOME_DELIVERED, &good, 1),
+        to_bo(OUTCOME_DELIVERED, &good, 1),
+        waits(LIVE_STOPPED_LOCK),
+    };
+    why_one(out, to, 3, SPAN_HOUR);
+}
+
+static void why_not_any_more(struct buf *out)
+{
+    struct ledger_attempt good =
+        try_of(0, OUTCOME_DELIVERED, STAGE_END, 250, "2.0.0", "2.0.0 Ok");
+    struct ledger_recipient to = to_bo(OUTCOME_DELIVERED, &good, 1);
+    why_one(out, &to, 1, SPAN_HOUR);
+}
+
+static const struct {
+    const char *name;
+    struct story_domain domain;
+} domains[] = {
+    {"a domain without mail", {.transport = SLICE_INIT("direct")}},
+    {"a domain that goes well",
+     {.transport = SLICE_INIT("direct"), .is_known = true, .waiting = 1200, .connections = 3}},
+    {"a domain that cannot be reached",
+     {.transport = SLICE_INIT("direct"),
+      .is_known = true,
+      .waiting = 1,
+      .pause = 4 * SPAN_MINUTE,
+      .failure = {.at = 20000 * SPAN_DAY,
+                  .stage = STAGE_CONNECT,
+                  .reply = SLICE_INIT("no answer in time while connecting"),
+                  .remote = SLICE_INIT("mx.bo.example [198.51.100.25]:25")}}},
+    {"a domain whose name servers are broken",
+     {.transport = SLICE_INIT("direct"),
+      .is_known = true,
+      .waiting = 2,
+      .failure = {.at = 20000 * SPAN_DAY,
+                  .stage = STAGE_RESOLVE,
+                  .reply = SLICE_INIT("DNS does not answer: SERVFAIL")}}},
+    {"a relay that is down",
+     {.transport = SLICE_INIT("smarthost"),
+      .relay = SLICE_INIT("relay.example"),
+      .is_known = true,
+      .waiting = 17,
+      .pause = 90 * SPAN_SECOND,
+      .failure = {.at = 20000 * SPAN_DAY,
+                  .stage = STAGE_AUTH,
+                  .reply = SLICE_INIT("535 5.7.8 wrong password"),
+                  .remote = SLICE_INIT("relay.example [192.0.2.1]:587")}}},
+    {"a domain that is held", {.transport = SLICE_INIT("direct"), .is_domain_held = true}},
+    {"everything is held", {.transport = SLICE_INIT("direct"), .is_held = true}},
+    {"nothing is sent at all", {.transport = SLICE_INIT("capture")}},
+};
+
 static const struct {
     const char *name;
     void (*write)(struct buf *out);
@@ -229,6 +385,19 @@ static const struct {
     {"the sender was told", the_sender_was_told},
     {"nobody was told", nobody_was_told},
     {"a notification", a_notification},
+    {"being sent", being_sent},
+    {"paced", paced},
+    {"held by an operator", held_by_hand},
+    {"its domain is held", held_by_domain},
+    {"left frozen after a lock", left_frozen},
+    {"locked by a rule, for a time", locked_by_a_rule},
+    {"locked by an operator", locked_by_an_operator},
+    {"its customer is locked", customer_locked},
+    {"its account is held", account_held},
+    {"removed", removed_by_root},
+    {"why: greylisted", why_greylisted},
+    {"why: one of three waits", why_some_wait},
+    {"why: not any more", why_not_any_more},
 };
 
 static void all_stories(struct buf *out)
@@ -236,6 +405,12 @@ static void all_stories(struct buf *out)
     for (size_t i = 0; i < COUNT_OF(stories); i++) {
         buf_printf(out, "=== %s\n", stories[i].name);
         stories[i].write(out);
+    }
+    for (size_t i = 0; i < COUNT_OF(domains); i++) {
+        struct story_domain d = domains[i].domain;
+        d.domain = SLICE("bo.example");
+        buf_printf(out, "=== why: %s\n", domains[i].name);
+        story_why_domain(out, &d, noon);
     }
 }
 
