@@ -247,3 +247,77 @@ def test_many_frozen_messages_disturb_nobody(case):
     wait_for("the queue", lambda: server.ask("status")["queue"]["recipients"] >= count)
     timed("released", "queue", "release", "--account", LOGIN)
     wait_for("all of it", lambda: len(sink.messages) >= count + 2, 120)
+
+
+def test_why(case):
+    sink = case.sink(script=lambda verb, argument, count:
+                     "451 4.7.1 Greylisted" if verb == "RCPT" and "slow" in argument else None)
+    server = sending_to(case, sink)
+    post(server, "slow@example.net", "fast@example.net")
+    arrived(sink, "fast@example.net")
+    wait_for("the attempt", lambda: in_queue(server)[0]["recipients"][0]["attempts"] == 1)
+    message = in_queue(server)[0]["id"]
+
+    def why(what, *texts):
+        def told():
+            text = server.cli("queue", "why", what, check=False).stdout
+            return all(t in text for t in texts)
+        wait_for(f"queue why {what} to say {texts}", told)
+    why(message, "Greylisted", "it is tried again at", "greylisting", "1 recipient has it already")
+    why("slow@example.net", "waiting to be tried again")
+    why("fast@example.net", "delivered", "the other server has it now")
+    why("example.net", "nothing stands in its way", "1 recipient of all domains waits")
+    server.cli("queue", "hold", message)
+    why(message, "An operator holds this message", f"utpost queue release {message}")
+    server.cli("queue", "release", message)
+    server.cli("account", "lock", LOGIN)
+    why(message, "An operator has locked the account", f"utpost account unlock {LOGIN}")
+    server.cli("account", "unlock", LOGIN, "--release")
+    server.stop()  # its connections, too
+    sink.stop()
+    server.start()
+    post(server, "more@example.net")
+    why("example.net", "could not be reached", "it is tried again in",
+        "utpost queue retry --domain example.net")
+    unknown = server.cli("queue", "why", "nobody@example.net", check=False)
+    assert unknown.returncode == 1 and "No message is known" in unknown.stderr, unknown
+
+
+def slow_end(seconds):
+    """Takes its time for the reply to the end of the data."""
+    def script(verb, argument, count):
+        if verb == "END" and count == 1:
+            time.sleep(seconds)
+    return script
+
+
+def test_what_is_being_sent_is_finished_at_the_end(case):
+    sink = case.sink(script=slow_end(3))
+    server = sending_to(case, sink)
+    server.sections["delivery"]["connections"] = 1
+    server.stop()
+    server.write_conf()
+    server.start()
+    post(server, "first@example.net")
+    wait_for("the first one to be sent", lambda: sink.counts.get("DATA") == 1)
+    post(server, "second@example.net")
+    began = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - began < 20
+    assert got(sink) == ["first@example.net"], got(sink)
+    server.start()
+    arrived(sink, "first@example.net", "second@example.net")
+    wait_for("an empty queue", lambda: not in_queue(server))
+    assert got(sink) == ["first@example.net", "second@example.net"]
+
+
+def test_a_host_that_is_silent_does_not_hold_up_the_end(case):
+    sink = case.sink(script=slow_end(60))
+    server = sending_to(case, sink, clock=True)
+    post(server, "first@example.net")
+    wait_for("the data to be sent", lambda: sink.counts.get("END") == 1)
+    server.process.terminate()
+    time.sleep(0.5)
+    assert server.process.poll() is None
+    server.advance(26)
+    wait_for("the end", lambda: server.process.poll() == 0, 15)
