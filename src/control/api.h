@@ -6,7 +6,8 @@
  * bounded before they are taken (1 MiB; 48 MiB for a mail, 256 MiB of such in all). Answers are
  * JSON objects; an error is
  *   {"error": {"code": "…", "message": "what is wrong", "hint": "what would be right"}}.
- * A change has been made durable in the control journal when its answer is sent. */
+ * A change has been made durable in the control journal when its answer is sent, and smtpd goes
+ * by it unless it is down or a second behind. */
 #ifndef CONTROL_API_H
 #define CONTROL_API_H
 

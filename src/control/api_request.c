@@ -7,6 +7,10 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
+
+/* smtpd follows within milliseconds; one that is down or far behind is not waited for. */
+enum { WAIT_NS = 500 * 1000, WAIT_TIMES = 2000 };
 
 void api_answer(struct api_request *r, unsigned status, json_t *answer)
 {
@@ -244,11 +248,26 @@ slice api_by(struct api_request *r)
     return arena_printf(&r->arena, "uid=%lu", (unsigned long)r->uid);
 }
 
+/* Whoever changes a rule and sends at once expects the rule to hold. */
+static void wait_for_smtpd(const struct api_request *r)
+{
+    const struct shared_pages *p = r->api->config.pages;
+    uint64_t published = atomic_load(&p->watermark[ROLE_CONTROL].durable);
+    const struct timespec pause = {.tv_nsec = WAIT_NS};
+    for (unsigned i = 0; i < WAIT_TIMES; i++) {
+        uint64_t read = atomic_load(&p->stats.directory_position);
+        if (read == 0 || read >= published)
+            return;
+        nanosleep(&pause, NULL);
+    }
+}
+
 void api_commit(struct api_request *r, unsigned status, json_t *answer)
 {
     int published = 0;
     int rc = store_commit(r->api->config.store, &published);
     if (rc == 0 && published == 0) {
+        wait_for_smtpd(r);
         api_answer(r, status, answer);
         return;
     }

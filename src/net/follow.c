@@ -196,7 +196,10 @@ static void schedule_save(struct follow *f)
 
 static void go_on(struct follow *f)
 {
-    if (!read_some(f, FOLLOW_SLICE)) {
+    bool has_more = read_some(f, FOLLOW_SLICE);
+    if (f->config.shown)
+        atomic_store(f->config.shown, f->position);
+    if (!has_more) {
         schedule_save(f);
         return;
     }

@@ -25,9 +25,10 @@ struct follow_config {
     struct jobs *jobs; /* writes the snapshots */
     struct directory *directory;
     const struct watermark *watermark; /* of control's journal */
-    int wake;             /* eventfd: control's journal has grown; -1: follow_wake is called */
-    const char *journal;  /* "journal/control" */
-    const char *snapshot; /* its own, "snapshot/ROLE/directory" */
+    int wake; /* eventfd: control's journal has grown; -1: follow_wake is called */
+    _Atomic uint64_t *shown; /* where the directory is, in control's journal; may be NULL */
+    const char *journal;     /* "journal/control" */
+    const char *snapshot;    /* its own, "snapshot/ROLE/directory" */
     /* Given every record from `from` on, after the directory has it; may be NULL. */
     void (*on_record)(void *ctx, const struct journal_record *r);
     void *ctx;

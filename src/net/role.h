@@ -31,8 +31,9 @@ struct stats_page {
     _Atomic uint64_t retried;
     _Atomic uint64_t failed;
     _Atomic uint64_t connections_out;
-    _Atomic uint64_t notifications; /* written to senders */
-    _Atomic uint64_t unreportable;  /* recipients that failed and had no sender to tell */
+    _Atomic uint64_t notifications;      /* written to senders */
+    _Atomic uint64_t unreportable;       /* recipients that failed and had no sender to tell */
+    _Atomic uint64_t directory_position; /* of smtpd's directory, in control's journal */
     _Atomic uint64_t journal_syncs[ROLE_COUNT];
     _Atomic uint64_t journal_records[ROLE_COUNT];
     _Atomic uint64_t journal_failures[ROLE_COUNT];

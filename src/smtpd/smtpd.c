@@ -365,6 +365,7 @@ static int start(struct smtpd *d)
         .directory = d->service.directory,
         .watermark = &role->pages->watermark[ROLE_CONTROL],
         .wake = role->wake[ROLE_SMTPD],
+        .shown = &role->pages->stats.directory_position,
         .journal = "journal/control",
         .snapshot = "snapshot/smtpd/directory",
     };

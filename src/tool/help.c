@@ -31,7 +31,7 @@ static void print_options(const struct tool_option *o)
         char left[64];
         snprintf(left, sizeof(left), "--%s%s%s", o->name, o->value ? " " : "",
                  o->value ? o->value : "");
-        printf("  %-26s %s\n", left, o->help);
+        printf("  %-28s %s\n", left, o->help);
     }
 }
 
@@ -65,7 +65,7 @@ static void print_line(const struct tool_command *c)
 {
     char left[64];
     snprintf(left, sizeof(left), "%s %s", c->name, c->arguments);
-    printf("  %-26s %s\n", left, c->summary);
+    printf("  %-28s %s\n", left, c->summary);
 }
 
 static bool is_of_group(const struct tool_command *c, const char *group)

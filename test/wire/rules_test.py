@@ -11,7 +11,8 @@ def applied(server, *owner):
 def test_presets_are_built_in(case):
     server = case.utpost()
     names = [p["name"] for p in server.ask("preset", "list")["presets"]]
-    assert names == ["personal-mailbox", "presumed-hijack", "web-hosting", "relay-plan"], names
+    assert names == ["personal-mailbox", "presumed-hijack", "web-hosting", "relay-plan",
+                     "prudent"], names
     for name in names:
         shown = server.cli("preset", "show", name).stdout
         assert shown.startswith("# ") and " recipients " in shown, shown
