@@ -178,7 +178,7 @@ def test_scripts_are_evidence(case):
     def gathered():
         locks = host.server.ask("lock", "list")["locks"]
         return [e["value"] for lock in locks
-                for e in host.server.ask("lock", "show", lock["id"])["evidence"].get("scripts", [])]
+                for e in (host.server.ask("lock", "show", lock["id"])["evidence"] or {}).get("scripts", [])]
     scripts = wait_for("the evidence", lambda: len(s := gathered()) >= 3 and s)
     assert f"0:contact.php in {site}" in scripts, scripts  # whose file it is
     assert any(s.startswith("php ") and s.endswith(f" in {site}") for s in scripts), scripts
