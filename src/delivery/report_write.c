@@ -193,7 +193,7 @@ static int take_delays(struct round *r)
         return 0;
     struct parcel *p = queue_find(r->courier->queue, r->id);
     for (; p && !r->is_full && err == 0; p = queue_also(p))
-        if (p->living > 0)
+        if (p->living > 0 && !parcel_is_stopped(p))
             err = take_delays_of(r, p);
     return err;
 }

@@ -121,6 +121,8 @@ static bool is_delayed(const struct reporter *r, const struct parcel *p, stamp n
 {
     bool has_one = false;
     span expiry = r->expiry, warn_after = r->warn_after;
+    if (parcel_is_stopped(p)) /* a warning would be, too */
+        return false;
     for (uint32_t i = 0; i < p->count && !has_one; i++)
         has_one = recipient_is_delayed(&p->recipients[i]);
     if (!has_one)
