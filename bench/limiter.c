@@ -76,7 +76,7 @@ static void send_one(struct load *l)
     struct limiter_reservation r = {0};
     struct limit_verdict v;
     aim(l, next_random(l) % l->accounts);
-    l->now += 100;
+    l->now += 5 * SPAN_MINUTE / (span)l->accounts; /* each one in five minutes */
     if (limiter_reserve(l->limiter, &r, l->limits, RULES, &one, l->now, &v) != LIMITER_OK) {
         l->refused++;
         limiter_release(l->limiter, &r, l->now);

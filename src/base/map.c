@@ -83,6 +83,28 @@ static struct map_entry *find(const struct map *m, slice key, uint64_t hash)
     }
 }
 
+void map_fetch_place(const struct map *m, slice key)
+{
+    if (m->cap > 0)
+        __builtin_prefetch(&m->entries[(size_t)siphash13(m->seed, key) & (m->cap - 1)]);
+}
+
+void map_fetch_value(const struct map *m, slice key, size_t len)
+{
+    enum { LINE = 64, PROBES = 4 };
+    uint64_t hash = m->cap > 0 ? siphash13(m->seed, key) : 0;
+    for (size_t probe = 0; m->cap > 0 && probe < PROBES; probe++) {
+        const struct map_entry *e = &m->entries[((size_t)hash + probe) & (m->cap - 1)];
+        if (is_free(e))
+            return;
+        if (!e->value || e->hash != hash)
+            continue;
+        for (size_t at = 0; at < len; at += LINE)
+            __builtin_prefetch((const char *)e->value + at);
+        return;
+    }
+}
+
 static void insert(struct map *m, struct map_entry entry)
 {
     size_t i = (size_t)entry.hash & (m->cap - 1);

@@ -240,6 +240,7 @@ enum limiter_result limiter_reserve(struct limiter *l, struct limiter_reservatio
                                     struct limit_verdict *verdict)
 {
     stamp now = limiter_advance(l, at);
+    limiter_expect(l, limits, count);
     if (make_room(r, count) < 0)
         return LIMITER_NO_MEMORY;
     enum limiter_result result = check_all(l, r, limits, count, asked, now, verdict);
@@ -445,6 +446,7 @@ static bool is_counted(const struct limit *limits, size_t at)
 int limiter_replay(struct limiter *l, const struct limit *limits, size_t count,
                    const struct amounts *amounts, stamp at)
 {
+    limiter_expect(l, limits, count);
     limiter_advance(l, at);
     for (size_t i = 0; i < count; i++) {
         struct entity *e;

@@ -22,8 +22,29 @@ static void entity_free(struct entity *e)
         if (has_window(&e->counters[i]))
             window_fini(&e->counters[i].window);
     }
-    free(e->counters);
+    if (e->counters != e->first)
+        free(e->counters);
     free(e);
+}
+
+static uint32_t room_of(const struct entity *e)
+{
+    return e->key.scope == RULE_ACCOUNT ? FIRST_ACCOUNT : FIRST_OTHER;
+}
+
+/* Room for one more counter. */
+static struct counter *make_room(struct entity *e)
+{
+    bool is_inside = e->counters == e->first;
+    if (is_inside && e->count < room_of(e))
+        return e->counters;
+    struct counter *more =
+        reallocarray(is_inside ? NULL : e->counters, e->count + 1, sizeof(*more));
+    if (more && is_inside)
+        memcpy(more, e->first, e->count * sizeof(*more));
+    if (more)
+        e->counters = more;
+    return more;
 }
 
 void limiter_forget_all(struct limiter *l)
@@ -64,6 +85,32 @@ static void fetch(const struct entity *e)
     }
 }
 
+/* Is it about somebody else than the limit before, and than the last message? */
+static bool is_fresh(const struct limiter *l, const struct limit *limits, size_t at)
+{
+    const struct limit *limit = &limits[at];
+    const struct entity *recent = l->recent[limit->rule.scope];
+    bool is_as_before = at > 0 && limits[at - 1].rule.scope == limit->rule.scope &&
+                        limits[at - 1].entity == limit->entity;
+    return limit->rule.scope != RULE_MESSAGE && !is_as_before &&
+           !(recent && recent->key.id == limit->entity);
+}
+
+void limiter_expect(const struct limiter *l, const struct limit *limits, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct entity probe = {.key = {limits[i].entity, limits[i].rule.scope}};
+        if (is_fresh(l, limits, i))
+            map_fetch_place(&l->entities, MAP_KEY(probe.key));
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct entity probe = {.key = {limits[i].entity, limits[i].rule.scope}};
+        if (is_fresh(l, limits, i))
+            map_fetch_value(&l->entities, MAP_KEY(probe.key),
+                            sizeof(probe) + room_of(&probe) * sizeof(probe.first[0]));
+    }
+}
+
 struct entity *limiter_entity(struct limiter *l, enum rule_scope scope, uint64_t id)
 {
     struct entity probe = {.key = {id, scope}};
@@ -76,10 +123,12 @@ struct entity *limiter_entity(struct limiter *l, enum rule_scope scope, uint64_t
         *recent = e;
         return e;
     }
-    e = calloc(1, sizeof(*e));
+    uint32_t room = room_of(&probe);
+    e = calloc(1, sizeof(*e) + room * sizeof(e->first[0]));
     if (!e)
         return NULL;
     e->key = probe.key;
+    e->counters = e->first;
     map_put(&l->entities, MAP_KEY(e->key), e);
     *recent = e;
     return e;
@@ -92,10 +141,9 @@ int limiter_counter_index(struct entity *e, enum rule_unit unit, span length, bo
         if (c->unit == unit && c->length == length && c->is_pace == is_pace)
             return (int)i;
     }
-    struct counter *more = reallocarray(e->counters, e->count + 1, sizeof(*more));
+    struct counter *more = make_room(e);
     if (!more)
         return -1;
-    e->counters = more;
     more[e->count] =
         (struct counter){.unit = (uint8_t)unit, .length = length, .is_pace = is_pace};
     if (length == RULE_PERIOD)
@@ -281,7 +329,9 @@ void limiter_numbers(const struct limiter *l, size_t *entities, size_t *bytes)
     void *value;
     for (size_t at = 0; map_next(&l->entities, &at, NULL, &value);) {
         const struct entity *e = value;
-        *bytes += sizeof(*e) + e->count * sizeof(struct counter);
+        *bytes += sizeof(*e) + room_of(e) * sizeof(struct counter);
+        if (e->counters != e->first)
+            *bytes += e->count * sizeof(struct counter);
         for (uint32_t i = 0; i < e->count; i++)
             *bytes += has_window(&e->counters[i]) ? e->counters[i].window.cap : 0;
     }

@@ -48,10 +48,14 @@ struct entity {
         uint64_t id;
         uint64_t scope;
     } key;
-    struct counter *counters;
+    struct counter *counters; /* the first ones until they are more: then all elsewhere */
     uint32_t count;
     uint32_t holds; /* reservations that point here */
+    struct counter first[];
 };
+
+/* As many as the accounts of most presets have, beside what is looked up to find them. */
+enum { FIRST_ACCOUNT = 4, FIRST_OTHER = 2 };
 
 struct limiter {
     struct map entities;
@@ -63,6 +67,9 @@ struct limiter {
 
 stamp limiter_advance(struct limiter *l, stamp now) NONNULL(1);
 
+/* Asks the memory for all that these limits will touch, at once. */
+void limiter_expect(const struct limiter *l, const struct limit *limits, size_t count)
+    NONNULL(1);
 /* The entity, made when it is missing; NULL: out of memory. */
 struct entity *limiter_entity(struct limiter *l, enum rule_scope scope, uint64_t id) NONNULL(1);
 /* The index of its counter, made when it is missing; -1: out of memory. A new window counts
