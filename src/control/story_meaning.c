@@ -1,10 +1,13 @@
 /* What a failed attempt means, and what to do about it. */
 #include "control/story.h"
 
-enum { ANY = 1000 };
+enum {
+    ANY = 1000,
+    WAITS = 10, /* 5xx that was not taken for a refusal for good, see policy/outcome */
+};
 
-/* The first row that fits counts. class: 4 or 5 as the reply's code, 0: no reply; ANY: all.
- * subject and detail: of the enhanced code (RFC 3463). */
+/* The first row that fits counts. class: 4 or 5 as the reply's code, WAITS, 0: no reply; ANY:
+ * all. subject and detail: of the enhanced code (RFC 3463). */
 static const struct meaning {
     unsigned stage; /* ANY: all */
     unsigned class;
@@ -65,6 +68,13 @@ static const struct meaning {
      "It gets better by itself when less is sent; the operator should know."},
     {ANY, ANY, 7, 26, "The other server finds that the sender's domain is not proven.",
      "The operator should check SPF, DKIM and DMARC of the sender's domain."},
+    {ANY, WAITS, 7, 1,
+     "The other server takes no mail from this server's network address at present; this mail "
+     "is"
+     " not to blame.",
+     "The operator of this service should check whether its address is on a blocklist; the "
+     "words"
+     " above often name it."},
     {ANY, 4, 7, ANY, "The other server wants to wait before it takes mail from here.",
      "Nothing: this is usual for servers that do not know a sender yet (greylisting)."},
     {ANY, 5, 7, ANY,
@@ -104,8 +114,10 @@ static const struct meaning *find(const struct ledger_attempt *a)
             break;
     /* Our own verdict has an enhanced code and no reply. */
     unsigned class = a->code ? a->code / 100 : 0;
+    bool waits = class == 5 && a->outcome == OUTCOME_RETRY;
     for (const struct meaning *m = meanings;; m++)
-        if (fits(m->stage, a->stage) && fits(m->class, class) &&
+        if (fits(m->stage, a->stage) &&
+            (fits(m->class, class) || (waits && m->class == WAITS)) &&
             fits(m->subject, (unsigned)part[1]) && fits(m->detail, (unsigned)part[2]))
             return m;
 }

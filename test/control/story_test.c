@@ -438,6 +438,15 @@ static void stories_are_golden(void **state)
     buf_fini(&want);
 }
 
+static void a_block_of_our_address_is_told_from_a_refusal(void **state)
+{
+    (void)state;
+    struct ledger_attempt waits = try_of(0, OUTCOME_RETRY, STAGE_RCPT, 554, "4.7.1", "x");
+    struct ledger_attempt fails = try_of(0, OUTCOME_FAILED, STAGE_RCPT, 554, "5.7.1", "x");
+    assert_non_null(strstr(story_meaning(&waits), "takes no mail from this server's network"));
+    assert_non_null(strstr(story_meaning(&fails), "refuses the message by its own rules"));
+}
+
 static void every_failure_has_a_meaning(void **state)
 {
     static const uint32_t codes[] = {0, 250, 421, 450, 550};
@@ -454,6 +463,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stories_are_golden),
+        cmocka_unit_test(a_block_of_our_address_is_told_from_a_refusal),
         cmocka_unit_test(every_failure_has_a_meaning),
     };
     return cmocka_run_group_tests_name("control/story", tests, NULL, NULL);
