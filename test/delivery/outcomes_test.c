@@ -322,7 +322,8 @@ static struct stage {
     char domain[40];
     uint64_t ids[3]; /* of r1, r2, r3 */
     uint32_t indexes[3];
-    unsigned turns;   /* since the last step of virtual time */
+    unsigned turns; /* since the last step of virtual time */
+    uint64_t connections_before;
     uint64_t episode; /* the connection that is waited for */
     unsigned steps;   /* that its time made */
     unsigned early;   /* silences that ended before their deadline */
@@ -348,7 +349,9 @@ static struct session *waiting_session(void)
         return NULL;
     struct session *x = LIST_ITEM(s->sessions.next, struct session, node);
     pthread_mutex_lock(&on.receiver.mutex);
-    bool is_silent = on.receiver.silent > 0;
+    /* Connections are made and taken one after the other. */
+    uint64_t call = on.office->pages.stats.connections_out - on.connections_before;
+    bool is_silent = on.receiver.silent_call == call;
     pthread_mutex_unlock(&on.receiver.mutex);
     if (on.row->point == AT_CONNECT)
         is_silent = x->address < on.bad_hosts;
@@ -633,6 +636,7 @@ static void run(const struct row *row, unsigned ways, unsigned bad_hosts, bool h
     on.bad_hosts = bad_hosts;
     on.is_chunked = ways & CHUNKED;
     on.early = on.steps = on.turns = 0;
+    on.connections_before = on.office->pages.stats.connections_out;
     receiver_set(&on.receiver, &script);
     post(row);
     office_run(on.office, is_settled);

@@ -95,8 +95,9 @@ struct receiver {
     unsigned order[RECEIVER_HOSTS]; /* hosts in the order of their first call */
     unsigned called;                /* hosts */
     unsigned calls;                 /* connections */
-    unsigned silent;                /* connections that are being silent now */
-    int silent_fd;                  /* one of them */
+    unsigned
+        silent_call; /* connection that is being silent now, by its number among all calls */
+    int silent_fd;
     struct receiver_mail mail[RECEIVER_MAIL];
     unsigned mails;
 };
@@ -106,6 +107,7 @@ struct receiver_peer {
     int fd;
     unsigned host;
     unsigned rank; /* of the host among those that were called */
+    unsigned call; /* its number */
     SSL *tls;
     char in[4096];
     size_t at, len;
@@ -165,7 +167,7 @@ static inline void receiver_be_silent(struct receiver_peer *p, bool reads)
     struct pollfd end = {p->fd, (short)(reads ? POLLIN | POLLRDHUP : POLLRDHUP), 0};
     char waste[4096];
     pthread_mutex_lock(&p->r->mutex);
-    p->r->silent++;
+    p->r->silent_call = p->call;
     p->r->silent_fd = p->fd;
     pthread_mutex_unlock(&p->r->mutex);
     while (poll(&end, 1, -1) >= 0) {
@@ -175,7 +177,8 @@ static inline void receiver_be_silent(struct receiver_peer *p, bool reads)
             break;
     }
     pthread_mutex_lock(&p->r->mutex);
-    p->r->silent--;
+    if (p->r->silent_call == p->call)
+        p->r->silent_call = 0;
     pthread_mutex_unlock(&p->r->mutex);
 }
 
@@ -399,7 +402,7 @@ static inline void *receiver_accept(void *arg)
         pthread_mutex_lock(&r->mutex);
         *p = (struct receiver_peer){.r = r, .fd = fd, .host = ear->host};
         p->rank = receiver_rank(r, ear->host);
-        r->calls++;
+        p->call = ++r->calls;
         INVARIANT(r->peer_count < RECEIVER_PEERS);
         INVARIANT(pthread_create(&r->peers[r->peer_count++], NULL, receiver_serve, p) == 0);
         pthread_mutex_unlock(&r->mutex);
@@ -413,41 +416,50 @@ static inline struct sockaddr_in receiver_address(const struct receiver *r, unsi
     return at;
 }
 
-static inline void receiver_listen(struct receiver_ear *ear, int backlog)
+static inline bool receiver_bind(struct receiver_ear *ear, int backlog)
 {
     struct sockaddr_in at = receiver_address(ear->r, ear->host);
     int on = 1, small = 4096; /* so that content is soon stuck when nobody reads */
     ear->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(ear->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     setsockopt(ear->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-    INVARIANT(bind(ear->fd, (struct sockaddr *)&at, sizeof(at)) == 0);
-    INVARIANT(listen(ear->fd, backlog) == 0);
+    return bind(ear->fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+           listen(ear->fd, backlog) == 0;
 }
 
-/* A port that is free on the first address is taken to be so on all. */
-static inline void receiver_find_port(struct receiver *r)
+static inline void receiver_listen(struct receiver_ear *ear, int backlog)
 {
-    struct sockaddr_in at = receiver_address(r, 0);
-    socklen_t len = sizeof(at);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    INVARIANT(bind(fd, (struct sockaddr *)&at, len) == 0);
-    INVARIANT(getsockname(fd, (struct sockaddr *)&at, &len) == 0);
-    r->port = ntohs(at.sin_port);
-    close(fd);
+    INVARIANT(receiver_bind(ear, backlog));
 }
 
-/* Listens on 127.0.0.1 to 127.0.0.3. */
+/* Listens on 127.0.0.1 to 127.0.0.3, at a port that is free on all of them. */
+static inline bool receiver_try_port(struct receiver *r)
+{
+    socklen_t len = sizeof(struct sockaddr_in);
+    struct sockaddr_in at;
+    r->port = 0;
+    for (unsigned i = 0; i < RECEIVER_HOSTS; i++) {
+        struct receiver_ear *ear = &r->ears[i];
+        *ear = (struct receiver_ear){.r = r, .host = i};
+        bool is_free = receiver_bind(ear, 64);
+        INVARIANT(getsockname(ear->fd, (struct sockaddr *)&at, &len) == 0);
+        r->port = ntohs(at.sin_port);
+        for (unsigned j = 0; j <= i && !is_free; j++)
+            close(r->ears[j].fd);
+        if (!is_free)
+            return false;
+    }
+    return true;
+}
+
 static inline void receiver_start(struct receiver *r)
 {
     pthread_mutex_init(&r->mutex, NULL);
     pthread_cond_init(&r->change, NULL);
-    receiver_find_port(r);
-    for (unsigned i = 0; i < RECEIVER_HOSTS; i++) {
-        struct receiver_ear *ear = &r->ears[i];
-        *ear = (struct receiver_ear){.r = r, .host = i};
-        receiver_listen(ear, 64);
-        INVARIANT(pthread_create(&ear->thread, NULL, receiver_accept, ear) == 0);
-    }
+    while (!receiver_try_port(r))
+        continue;
+    for (unsigned i = 0; i < RECEIVER_HOSTS; i++)
+        INVARIANT(pthread_create(&r->ears[i].thread, NULL, receiver_accept, &r->ears[i]) == 0);
 }
 
 static inline void receiver_hang_up(struct receiver_ear *ear)
@@ -513,7 +525,7 @@ static inline void receiver_mend(struct receiver *r)
 {
     pthread_mutex_lock(&r->mutex);
     r->script.point = AT_NOTHING;
-    if (r->silent > 0) /* content that nobody took hides the end from it */
+    if (r->silent_call > 0) /* content that nobody took hides the end from it */
         shutdown(r->silent_fd, SHUT_RDWR);
     for (unsigned i = 0; i < RECEIVER_HOSTS; i++)
         receiver_undeafen(&r->ears[i]);
@@ -523,7 +535,7 @@ static inline void receiver_mend(struct receiver *r)
 static inline void receiver_drip(struct receiver *r)
 {
     pthread_mutex_lock(&r->mutex);
-    if (r->silent > 0)
+    if (r->silent_call > 0)
         send(r->silent_fd, r->script.reply, strlen(r->script.reply), MSG_NOSIGNAL);
     pthread_mutex_unlock(&r->mutex);
 }
