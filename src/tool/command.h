@@ -18,7 +18,7 @@ enum tool_status {
     TOOL_UNREACHABLE = 3, /* the service does not answer */
 };
 
-enum { TOOL_VALUES_MAX = 1100 };
+enum { TOOL_VALUES_MAX = 1100, TOOL_WORDS_MAX = 1010 };
 
 struct tool_option {
     const char *name;  /* without "--" */
@@ -52,7 +52,7 @@ struct tool_value {
 
 struct tool_call {
     const struct tool_command *command; /* NULL: none was named */
-    const char *words[8];               /* all words of the command line, in order */
+    const char *words[TOOL_WORDS_MAX];  /* all words of the command line, in order */
     int word_count;
     const char **arguments; /* the words behind the command's name */
     int argument_count;

@@ -306,9 +306,10 @@ const struct tool_command tool_commands[] = {
      queue_list},
     {"queue show", "ID", 1, 1, none, "show one message and all its recipients", NULL,
      "queue show 0abc1def2gh3j\n", queue_show},
-    {"queue why", "ID|ADDRESS|DOMAIN", 1, 1, none,
+    {"queue why", "WHAT", 1, 1, none,
      "tell why mail is still in the queue, what comes next and what to do",
-     "Of an address the last messages to it, or from it. Of a domain what stands in the way of "
+     "WHAT is a queue id, a Message-ID, an address or a domain. Of an address the last "
+     "messages to it, or from it. Of a domain what stands in the way of "
      "all mail for it. The whole story of a message: trace.",
      "queue why 0abc1def2gh3j\nqueue why bo@example.net\nqueue why example.net\n", queue_why},
     {"queue hold", "[ID]...", 0, 1000, order_options, "do not send mail until it is released",
