@@ -49,10 +49,10 @@ struct envelope_entry *envelope_entries(struct parcel *p, size_t *count)
     for (const struct parcel *also = p; also; also = queue_also(also))
         most += also->living + also->failed;
     struct envelope_entry *entries = xcalloc(most, sizeof(*entries));
-    for (; p; p = queue_also(p))
-        for (uint32_t i = 0; i < p->count; i++)
-            if (p->recipients[i].state != RECIPIENT_GONE)
-                entries[n++] = (struct envelope_entry){p, &p->recipients[i]};
+    for (struct parcel *also = p; also; also = queue_also(also))
+        for (uint32_t i = 0; i < also->count; i++)
+            if (also->recipients[i].state != RECIPIENT_GONE)
+                entries[n++] = (struct envelope_entry){also, &also->recipients[i]};
     INVARIANT(n == most);
     qsort(entries, n, sizeof(*entries), by_index);
     *count = n;
