@@ -165,7 +165,6 @@ def restart(bench, server):
 def queue(bench, server, messages, recipients=1, **wishes):
     """A growing queue: memory per recipient, whether accepting stays as fast, and how long a
     start takes with it: after a stop, and after a kill of everything."""
-    total = messages * recipients
     try:
         server.start(MODE="plain", HOLD=1)
         warm_up(bench, None, wishes)
@@ -176,8 +175,11 @@ def queue(bench, server, messages, recipients=1, **wishes):
         server.group.rest(15)
         after = server.group.memory()
         server.stop()
-        took = report["segments"]
-        rates = [messages / len(took) / s for s in took]
+        total = max(1, report["accepted"] * recipients)
+        full = report["accepted"] * 10 // messages  # tenths that were finished in time
+        rates = [messages / 10 / s for s in report["segments"][:full]]
+        if not rates:
+            raise RuntimeError(f"only {report['accepted']} messages were accepted in time")
         row = {"messages": report["accepted"], "recipients": report["accepted"] * recipients,
                "accept": report["rate"], "last_to_first": rates[-1] / rates[0],
                "slowest_to_median": min(rates) / statistics.median(rates),
@@ -194,10 +196,26 @@ def queue(bench, server, messages, recipients=1, **wishes):
 
 BOTH = ("utpost", "postfix")
 
-# name: (what it is, function, servers, messages of each, other arguments)
+# name: (what it is, function, servers, messages of each, other arguments); what matters most
+# first, so that little is lost when the time is up
 WORKLOADS = {
     "relay-100": ("accept and relay, 100 sessions, 10 KB", relay, BOTH,
                   {"utpost": 40000, "postfix": 4000}, {"sessions": 100}),
+    "rules": ("accept and relay with the limits of web hosting (Postfix: a policy service)", rules,
+              BOTH, {"utpost": 40000, "postfix": 4000}, {"sessions": 100}),
+    "accept": ("accept only, 100 sessions, 10 KB, nothing is delivered", accept, BOTH,
+               {"utpost": 40000, "postfix": 4000}, {"sessions": 100}),
+    "recipients": ("accept and relay, 100 recipients per message, 10 sessions, 10 KB", relay, BOTH,
+                   {"utpost": 2000, "postfix": 200}, {"sessions": 10, "recipients": 100}),
+    "tls-auth": ("STARTTLS, and AUTH of accounts that signed in before, 10 messages per connection, 100 sessions, 10 KB", tls_auth,
+                 BOTH, {"utpost": 10000, "postfix": 2000}, {"sessions": 100, "per_connection": 10}),
+    "queue-100k": ("100,000 queued recipients, one per message, 1 KB", queue, ("utpost",),
+                   {"utpost": 100000}, {"sessions": 100, "size": 1024}),
+    "idle-plain": ("memory of idle sessions", idle, ("utpost",), {}, {"sessions": 10000}),
+    "idle-tls": ("memory of idle sessions, TLS, signed in", idle, ("utpost",), {},
+                 {"sessions": 4000, "tls": True}),
+    "deliver": ("deliver only: a queue of 10 KB messages leaves", deliver, BOTH,
+                {"utpost": 30000, "postfix": 3000}, {"sessions": 100}),
     "relay-10": ("accept and relay, 10 sessions, 10 KB", relay, BOTH,
                  {"utpost": 20000, "postfix": 3000}, {"sessions": 10}),
     "relay-100-1k": ("accept and relay, 100 sessions, 1 KB", relay, BOTH,
@@ -208,26 +226,14 @@ WORKLOADS = {
                        {"utpost": 8000, "postfix": 2000}, {"sessions": 100, "size": 102400}),
     "relay-10-100k": ("accept and relay, 10 sessions, 100 KB", relay, BOTH,
                       {"utpost": 6000, "postfix": 2000}, {"sessions": 10, "size": 102400}),
-    "accept": ("accept only, 100 sessions, 10 KB, nothing is delivered", accept, BOTH,
-               {"utpost": 40000, "postfix": 4000}, {"sessions": 100}),
-    "recipients": ("accept and relay, 100 recipients per message, 10 sessions, 10 KB", relay, BOTH,
-                   {"utpost": 2000, "postfix": 200}, {"sessions": 10, "recipients": 100}),
-    "tls-auth": ("STARTTLS, and AUTH of accounts that signed in before, 10 messages per connection, 100 sessions, 10 KB", tls_auth,
-                 BOTH, {"utpost": 10000, "postfix": 2000}, {"sessions": 100, "per_connection": 10}),
-    "cold-auth": ("the same, but no account has signed in before", tls_auth, BOTH,
-                  {"utpost": 10000, "postfix": 2000},
-                  {"sessions": 100, "per_connection": 10, "cold": True}),
-    "deliver": ("deliver only: a queue of 10 KB messages leaves", deliver, BOTH,
-                {"utpost": 30000, "postfix": 3000}, {"sessions": 100}),
-    "idle-plain": ("memory of idle sessions", idle, ("utpost",), {}, {"sessions": 10000}),
-    "idle-tls": ("memory of idle sessions, TLS, signed in", idle, ("utpost",), {},
-                 {"sessions": 4000, "tls": True}),
-    "queue-100k": ("100,000 queued recipients, one per message, 1 KB", queue, ("utpost",),
-                   {"utpost": 100000}, {"sessions": 100, "size": 1024}),
     "queue-1m": ("1,000,000 queued recipients, one per message, 1 KB", queue, ("utpost",),
                  {"utpost": 1000000}, {"sessions": 100, "size": 1024}),
     "queue-1m-10": ("1,000,000 queued recipients, ten per message, 1 KB", queue, ("utpost",),
                     {"utpost": 100000}, {"sessions": 100, "size": 1024, "recipients": 10}),
-    "rules": ("accept and relay with the limits of web hosting (Postfix: a policy service)", rules,
-              BOTH, {"utpost": 40000, "postfix": 4000}, {"sessions": 100}),
+    "cold-auth": ("as tls-auth, but no account has signed in before", tls_auth, BOTH,
+                  {"utpost": 10000, "postfix": 2000},
+                  {"sessions": 100, "per_connection": 10, "cold": True}),
 }
+
+# These take long, or say little more a second time: one repetition is enough.
+ONCE = {"queue-1m", "queue-1m-10", "cold-auth", "relay-10-1k", "relay-10-100k"}
