@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,11 @@
 /* Mail goes first: when the machine is full the ledger falls behind, and catches up. The API is
  * as patient as that, since it shares the process. */
 enum { CONTROL_NICE = 5 };
+
+/* Blocks from this size on are mapped, and go back to the system when they are freed. Left to
+ * itself the C library takes the next snapshot's image from the heap once one was freed, where
+ * what is allocated behind it keeps it. */
+enum { MAPPED_FROM = 1024 * 1024 };
 
 static enum role_kind find_kind(const char *name)
 {
@@ -68,6 +74,7 @@ int start_role(const char *name, role_run_fn *const runs[ROLE_COUNT])
     }
     ignore_signals();
     umask(027);
+    mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
     log_setup(role_name(kind), LOG_LOGFMT, LOG_INFO);
     struct role *r;
     int err = role_receive(&r, kind, CHANNEL_FD);
