@@ -271,7 +271,6 @@ static bool settle_octets(struct limiting *l, struct limiting_charge *c, uint64_
         return true;
     tally_add(&l->tally, &verdict.rule, TALLY_REFUSED, 1);
     note_suspension(l, c, &verdict, now);
-    tally_add(&l->tally, &verdict.rule, TALLY_REFUSED, 1);
     limiting_to_wall(l, &verdict, now);
     say_refusal(c, &voice, &verdict, refusal);
     return false;
