@@ -126,7 +126,7 @@ static void make_body(struct load *l)
     if (want > 0 && l->body[want - 1] == '\r')
         l->body[want - 1] = '.';
     size_t skip = want > 0 && l->body[want - 1] == '\n' ? 2 : 0;
-    memcpy(l->body + want, "\r\n.\r\n" + skip, DOT - skip);
+    memcpy(l->body + want, &"\r\n.\r\n"[skip], DOT - skip);
     l->body_len = want + DOT - skip;
 }
 

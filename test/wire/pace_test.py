@@ -1,5 +1,5 @@
 """Rules that pace, from acceptance to delivery: each mail waits for its turn, over a crash too."""
-from harness import LOGIN, crlf, sample
+from harness import LOGIN, crlf, sample, wait_for
 
 
 def send(server, count):
@@ -8,24 +8,29 @@ def send(server, count):
             client.sendmail(LOGIN, [f"r{i}@example.net"], crlf(sample(subject=f"turn {i}")))
 
 
+def wait_until_queued(server, count):
+    """What was delivered leaves the queue when its outcome is on disk."""
+    wait_for(f"{count} in the queue",
+             lambda: len(server.ask("queue", "list")["messages"]) == count)
+
+
 def test_each_mail_waits_for_its_turn(case):
     server = case.utpost(clock=True)
     server.cli("rule", "add", "account", "messages", "6/1h", "pace", "--account", LOGIN)
     send(server, 3)
     server.captured(1)
-    waiting = server.ask("queue", "list")["messages"]
-    assert len(waiting) == 2, waiting
+    wait_until_queued(server, 2)
     quota = server.ask("quota", LOGIN)["quota"]
     pace = next(line for line in quota if line["rule"].endswith("pace"))
     assert pace["used"] == 3 and pace["paced_until"], pace
     server.kill_all()
     server.start()
-    assert len(server.ask("queue", "list")["messages"]) == 2
+    wait_until_queued(server, 2)
     server.advance(9 * 60)
-    assert len(server.ask("queue", "list")["messages"]) == 2
+    wait_until_queued(server, 2)
     server.advance(2 * 60)
     server.captured(2)
-    assert len(server.ask("queue", "list")["messages"]) == 1
+    wait_until_queued(server, 1)
     server.advance(10 * 60)
     server.captured(3)
 
@@ -35,6 +40,6 @@ def test_the_prudent_profile(case):
     server.cli("account", "set", LOGIN, "--profile", "prudent")
     send(server, 2)
     server.captured(1)
-    assert len(server.ask("queue", "list")["messages"]) == 1
+    wait_until_queued(server, 1)
     server.advance(11)
     server.captured(2)
