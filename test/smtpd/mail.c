@@ -294,6 +294,7 @@ static void memory_is_bounded(void **state)
     struct client second = greeted(h);
     struct client third = greeted(h);
     send_envelope(&first);
+    house_wait_for(h, "memory", MESSAGE_PIECE); /* its header was read */
     ask_to_send(&second, "354 ");
     ask_to_send(&third, "452 4.3.1 ");
     client_close(&second);

@@ -182,7 +182,11 @@ def test_power_cuts_under_load(case):
         raise AssertionError(f"{len(lost)} of {len(acknowledged)} acknowledged are not delivered: {lost[:10]}\n"
                              f"{server.cli('queue', 'list', check=False).stdout[:2000]}\n"
                              f"{server.log()[-3000:]}") from None
-    wait_for("the queue to be empty", lambda: not server.ask("queue", "list")["messages"], 60)
+    try:
+        wait_for("the queue to be empty", lambda: not server.ask("queue", "list")["messages"], 60)
+    except AssertionError as late:
+        raise AssertionError(f"{late}\n{server.cli('queue', 'list', json_=True).stdout[:3000]}\n"
+                             f"{server.cli('status').stdout}\n{server.log()[-3000:]}") from None
     assert_whole(sink)
     got = recipients_at(sink)
     print(f"    {case.options.cuts} cuts, {len(acknowledged)} acknowledged (and "
