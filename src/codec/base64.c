@@ -1,6 +1,6 @@
 #include "codec/base64.h"
 
-static const char alphabet[] =
+const char base64_alphabet[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static void encode_group(const unsigned char *in, size_t n, char out[4])
@@ -8,7 +8,7 @@ static void encode_group(const unsigned char *in, size_t n, char out[4])
     uint32_t bits = (uint32_t)in[0] << 16 | (n > 1 ? (uint32_t)in[1] << 8 : 0) |
                     (n > 2 ? (uint32_t)in[2] : 0);
     for (size_t i = 0; i < 4; i++)
-        out[i] = i <= n ? alphabet[bits >> (18 - 6 * i) & 63] : '=';
+        out[i] = i <= n ? base64_alphabet[bits >> (18 - 6 * i) & 63] : '=';
 }
 
 void base64_write_lines(struct buf *out, slice bytes, size_t width)
@@ -29,7 +29,7 @@ void base64_write_lines(struct buf *out, slice bytes, size_t width)
         buf_append(out, SLICE("\r\n"));
 }
 
-static int sextet(char c)
+int base64_sextet(char c)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -64,7 +64,7 @@ static bool end_group(struct decoder *d)
 
 static bool take(struct decoder *d, char c)
 {
-    int six = sextet(c);
+    int six = base64_sextet(c);
     bool is_padding = c == '=' && d->have >= 2;
     if ((six < 0 && !is_padding) || (d->padding > 0 && !is_padding))
         return false;

@@ -1,22 +1,9 @@
 #include "codec/sasl.h"
 
 #include "base/utf8.h"
+#include "codec/base64.h"
 
 enum { NAME_MAX_LEN = 255, SECRET_MAX_LEN = 1024 };
-
-static const char alphabet[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static int sextet(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
 
 /* Four characters, of which the last `padding` are "=". The bits that padding leaves over must
  * be zero: there is one encoding of everything. */
@@ -24,7 +11,7 @@ static bool decode_group(const char *in, size_t padding, unsigned char out[3])
 {
     uint32_t bits = 0;
     for (size_t i = 0; i < 4; i++) {
-        int six = i < 4 - padding ? sextet(in[i]) : 0;
+        int six = i < 4 - padding ? base64_sextet(in[i]) : 0;
         if (six < 0)
             return false;
         bits = bits << 6 | (uint32_t)six;
@@ -66,7 +53,7 @@ slice base64_encode(struct arena *a, slice in)
         memcpy(group, in.ptr + i, n);
         uint32_t bits = (uint32_t)group[0] << 16 | (uint32_t)group[1] << 8 | group[2];
         for (size_t k = 0; k < 4; k++)
-            text[at + k] = k <= n ? alphabet[bits >> (18 - 6 * k) & 63] : '=';
+            text[at + k] = k <= n ? base64_alphabet[bits >> (18 - 6 * k) & 63] : '=';
     }
     return (slice){text, len};
 }
