@@ -185,7 +185,15 @@ class Utpost:
                 raise AssertionError("utpostd did not stop within 40 s") from None
         code = self.process.returncode if self.process else 0
         self.process = None
+        self.assert_nothing_crashed()
         return code
+
+    def assert_nothing_crashed(self):
+        """No role ended by itself; that tests kill (SIGKILL) is their business."""
+        ends = [line for line in self.log().splitlines()
+                if "role-ended" in line or ("role-killed" in line and "signal=9" not in line)]
+        crashes = [line for line in ends if "error" in line.split("role-")[0].lower()]
+        assert not crashes, "\n".join(crashes) + "\n" + self.log()[-3000:]
 
     def pids(self):
         """{"parent": pid, "smtpd": pid, …}, from the command lines."""
