@@ -103,15 +103,6 @@ static json_t *sites_json(const struct direct *x)
     return j;
 }
 
-static uint64_t ready(const struct admin *a)
-{
-    struct direct_numbers n;
-    if (!a->direct)
-        return a->site ? a->site->destination.ready : a->capture->destination.ready;
-    direct_numbers(a->direct, &n);
-    return n.ready;
-}
-
 static json_t *journal_json(struct settle *s)
 {
     struct journal_numbers n;
@@ -131,20 +122,17 @@ static json_t *status(const struct admin *a)
     const struct courier *c = a->courier;
     json_t *j = json_object();
     admin_set(j, "ok", json_true());
-    admin_set(j, "transport",
-              json_string(a->site     ? "smarthost"
-                          : a->direct ? "direct"
-                                      : "capture"));
+    admin_set(j, "transport", json_string(transport_name(a->transport)));
     admin_set(j, "held", json_boolean(c->is_held));
     admin_set(j, "draining", json_boolean(c->is_draining));
     admin_set(j, "caught_up", json_boolean(tail_has_caught_up(a->tail)));
     admin_set_number(j, "messages", c->queue->parcels);
     admin_set_number(j, "queued", c->queue->living);
     admin_set_number(j, "failed", c->queue->failed);
-    admin_set_number(j, "ready", ready(a));
+    admin_set_number(j, "ready", transport_ready(a->transport));
     admin_set(j, "snapshot", admin_stamp(keeper_saved_at(a->keeper)));
-    admin_set(j, "site", admin_site(a->site));
-    admin_set(j, "sites", sites_json(a->direct));
+    admin_set(j, "site", admin_site(a->transport->site));
+    admin_set(j, "sites", sites_json(a->transport->direct));
     admin_set(j, "journal", journal_json(c->settle));
     admin_set_number(j, "smtpd_position", tail_position(a->tail));
     admin_set_number(j, "delivery_position", settle_position(c->settle));
@@ -184,7 +172,7 @@ static json_t *held_by(const struct recipient *r)
 static json_t *recipient_json(const struct admin *a, const struct parcel *p,
                               const struct recipient *r, slice address)
 {
-    const struct site *site = a->direct ? direct_site(a->direct, p) : a->site;
+    const struct site *site = transport_site(a->transport, p);
     json_t *j = json_object();
     bool is_queued = r->state <= RECIPIENT_WAITING;
     bool is_frozen = is_queued && parcel_is_stopped(p);

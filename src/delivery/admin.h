@@ -47,10 +47,8 @@
 #ifndef DELIVERY_ADMIN_H
 #define DELIVERY_ADMIN_H
 
-#include "delivery/capture.h"
-#include "delivery/direct.h"
 #include "delivery/keeper.h"
-#include "delivery/site.h"
+#include "delivery/transport.h"
 #include "net/follow.h"
 
 struct admin {
@@ -59,9 +57,7 @@ struct admin {
     const struct keeper *keeper;
     const struct follow *follow;
     const struct orders *orders;
-    const struct site *site; /* one of them */
-    const struct direct *direct;
-    const struct capture *capture;
+    const struct transport *transport;
 };
 
 /* The answer to one question, as net/query wants it. ctx: a struct admin. */

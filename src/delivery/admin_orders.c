@@ -101,13 +101,10 @@ json_t *admin_domain(const struct admin *a, json_t *question)
 {
     const struct courier *c = a->courier;
     slice domain = slice_of(json_string_value(json_object_get(question, "domain")));
-    const struct site *s = a->direct ? map_get(&a->direct->sites, domain) : a->site;
+    const struct site *s = transport_domain_site(a->transport, domain);
     json_t *j = json_object();
     admin_set(j, "ok", json_true());
-    admin_set(j, "transport",
-              json_string(a->site     ? "smarthost"
-                          : a->direct ? "direct"
-                                      : "capture"));
+    admin_set(j, "transport", json_string(transport_name(a->transport)));
     admin_set(j, "held", json_boolean(c->is_held));
     admin_set(j, "domain_held", json_boolean(queue_holds_domain(c->queue, domain)));
     admin_set(j, "site", admin_site(s));

@@ -25,14 +25,6 @@ static const uint64_t SNAPSHOT_LEAST = 1024 * 1024;
 static const span TICK = SPAN_SECOND;
 static const span DRAIN = 25 * SPAN_SECOND;
 
-/* A transport: the one that is used, or an old one that finishes what it has in hand. */
-struct transport {
-    struct list node;
-    struct site *site; /* one of them */
-    struct direct *direct;
-    struct capture *capture;
-};
-
 struct delivery {
     struct role *role;
     struct courier courier;
@@ -66,91 +58,17 @@ struct delivery {
 
 /* ---- transports ---- */
 
-static struct destination *destination_of(struct transport *t)
-{
-    return t->site     ? &t->site->destination
-           : t->direct ? &t->direct->destination
-                       : &t->capture->destination;
-}
-
-/* The resolver is opened when it is first needed, and kept. */
-static struct direct *open_direct(struct delivery *d, struct buf *why)
-{
-    struct role *role = d->role;
-    struct courier *c = &d->courier;
-    if (!c->resolver)
-        c->resolver = resolver_new(c->loop, &role->conf->resolver, why);
-    return c->resolver ? direct_new(c, role->conf, why) : NULL;
-}
-
-static struct transport *transport_new(struct delivery *d, struct buf *why)
-{
-    struct role *role = d->role;
-    struct transport *t = xcalloc(1, sizeof(*t));
-    list_init(&t->node);
-    if (role->conf->delivery.transport == CONF_CAPTURE) {
-        t->capture = capture_new(&d->courier, role->conf);
-        return t;
-    }
-    if (role->conf->delivery.transport == CONF_DIRECT)
-        t->direct = open_direct(d, why);
-    else
-        t->site = site_new(&d->courier, role->conf, role_secret(role, "smarthost-password"),
-                           role_secret(role, "smarthost-ca"), why);
-    if (t->site || t->direct)
-        return t;
-    free(t);
-    return NULL;
-}
-
-static void transport_free(struct transport *t)
-{
-    site_free(&t->site);
-    direct_free(&t->direct);
-    capture_free(&t->capture);
-    free(t);
-}
-
-static void transport_pump(struct transport *t)
-{
-    if (t->site)
-        site_pump(t->site);
-    else if (t->direct)
-        direct_pump(t->direct);
-    else
-        capture_pump(t->capture);
-}
-
-static void transport_close(struct transport *t)
-{
-    if (t->site)
-        site_close(t->site);
-    else if (t->direct)
-        direct_close(t->direct);
-    else
-        capture_close(t->capture);
-}
-
-static bool transport_is_idle(const struct transport *t)
-{
-    return t->site     ? site_is_idle(t->site)
-           : t->direct ? direct_is_idle(t->direct)
-                       : capture_is_idle(t->capture);
-}
-
 /* Everything that is queued goes by t from now on. */
 static void use_transport(struct delivery *d, struct transport *t)
 {
-    queue_move(&d->queue, NULL, destination_of(t));
+    queue_move(&d->queue, NULL, transport_destination(t));
     if (d->transport) {
         transport_close(d->transport);
         list_push(&d->old, &d->transport->node);
     }
     d->transport = t;
-    d->replay.destination = destination_of(t);
-    d->admin.site = t->site;
-    d->admin.direct = t->direct;
-    d->admin.capture = t->capture;
+    d->replay.destination = transport_destination(t);
+    d->admin.transport = t;
 }
 
 /* ---- the turn ---- */
@@ -175,7 +93,7 @@ static void free_idle_transports(struct delivery *d)
         if (!transport_is_idle(t))
             continue;
         list_remove(n);
-        transport_free(t);
+        transport_free(&t);
     }
 }
 
@@ -301,7 +219,7 @@ static void on_reload(void *ctx)
     d->courier.is_held = d->role->conf->delivery.hold;
     reporter_configure(d->reporter, d->role->conf);
     carrier_set_max_waste(d->carrier, d->role->conf->journal.max_waste);
-    struct transport *t = transport_new(d, &why);
+    struct transport *t = transport_new(&d->courier, d->role, &why);
     if (t)
         use_transport(d, t);
     else
@@ -339,10 +257,8 @@ static uint64_t parent_of(void *ctx, uint64_t customer)
 static void on_hurry(void *ctx, struct destination *to)
 {
     struct delivery *d = ctx;
-    if (d->transport && d->transport->site)
-        site_hurry(d->transport->site);
-    else if (d->transport && d->transport->direct)
-        direct_hurry(d->transport->direct, to);
+    if (d->transport)
+        transport_hurry(d->transport, to);
 }
 
 /* Control's journal is read on from where the queue had obeyed it. */
@@ -458,7 +374,7 @@ static int open_parts(struct delivery *d)
 static int open_transport(struct delivery *d)
 {
     struct buf why = BUF_INIT;
-    struct transport *t = transport_new(d, &why);
+    struct transport *t = transport_new(&d->courier, d->role, &why);
     if (t)
         use_transport(d, t);
     else
@@ -546,11 +462,8 @@ static void close_transports(struct delivery *d)
     struct list *n;
     while ((n = list_pop(&d->old))) {
         struct transport *t = LIST_ITEM(n, struct transport, node);
-        if (t->site)
-            site_abort(t->site);
-        if (t->direct)
-            direct_abort(t->direct);
-        transport_free(t);
+        transport_abort(t);
+        transport_free(&t);
     }
 }
 
