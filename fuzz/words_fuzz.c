@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     slice in = slice_make(data, size);
     slice text = words_decode(&a, in);
     INVARIANT(text.len <= 3 * size);
-    words_encode(&out, text, size % 80);
+    words_encode(&out, text, 1 + size % 80);
     INVARIANT(!out.error);
     buf_fini(&out);
     arena_fini(&a);

@@ -79,6 +79,10 @@ bool slice_split(slice *s, char sep, slice *head);
 /* Decimal digits only, no sign, no space: false on anything else or overflow. */
 bool slice_to_u64(slice s, uint64_t *out);
 
+static inline bool ascii_is_alnum(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 static inline char ascii_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;

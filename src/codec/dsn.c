@@ -2,6 +2,8 @@
 
 #include "base/id.h"
 #include "base/utf8.h"
+#include "codec/field.h"
+#include "codec/quoted.h"
 
 #include <stdio.h>
 
@@ -100,20 +102,11 @@ static const struct wording *wording_of(slice language)
     return &wordings[0];
 }
 
-static bool is_ascii(slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if ((unsigned char)s.ptr[i] >= 0x80)
-            return false;
-    }
-    return true;
-}
-
 static bool needs_utf8(const struct dsn_facts *f)
 {
-    bool utf8 = !is_ascii(f->to);
+    bool utf8 = !utf8_is_ascii(f->to);
     for (size_t i = 0; i < f->recipient_count; i++)
-        utf8 |= !is_ascii(f->recipients[i].address);
+        utf8 |= !utf8_is_ascii(f->recipients[i].address);
     return utf8;
 }
 
@@ -143,60 +136,6 @@ static void put_ascii(struct buf *out, slice text)
                       : c < 0x20 || c >= 0x7f             ? '?'
                                                           : (char)c);
     }
-}
-
-static void put_printable_line(struct buf *out, slice line)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    enum { WIDTH = 75 };
-    size_t column = 0;
-    for (size_t i = 0; i < line.len; i++) {
-        unsigned char c = (unsigned char)line.ptr[i];
-        bool is_last = i + 1 == line.len;
-        bool plain = (c > ' ' && c < 0x7f && c != '=') || ((c == ' ' || c == '\t') && !is_last);
-        size_t width = plain ? 1 : 3;
-        if (column + width > WIDTH) {
-            buf_append(out, SLICE("=\r\n"));
-            column = 0;
-        }
-        if (plain) {
-            buf_byte(out, (char)c);
-        } else {
-            buf_byte(out, '=');
-            buf_byte(out, hex[c >> 4]);
-            buf_byte(out, hex[c & 15]);
-        }
-        column += width;
-    }
-    buf_append(out, SLICE("\r\n"));
-}
-
-/* Quoted-printable (RFC 2045 section 6.7) of text with LF line ends. */
-static void put_quoted_printable(struct buf *out, slice text)
-{
-    slice line;
-    while (slice_split(&text, '\n', &line))
-        put_printable_line(out, line);
-}
-
-/* An encoded word for a short text of ours (RFC 2047), or the text itself when it is ASCII. */
-static void put_subject(struct buf *out, slice text)
-{
-    if (is_ascii(text)) {
-        buf_append(out, text);
-        return;
-    }
-    buf_append(out, SLICE("=?utf-8?Q?"));
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (c == ' ')
-            buf_byte(out, '_');
-        else if (c > ' ' && c < 0x7f && c != '=' && c != '?' && c != '_')
-            buf_byte(out, (char)c);
-        else
-            buf_printf(out, "=%02X", c);
-    }
-    buf_append(out, SLICE("?="));
 }
 
 /* A sentence with each {} replaced by the next of the values, and a line end. */
@@ -293,7 +232,7 @@ static void put_human_part(struct buf *out, const struct dsn_facts *f)
     }
     buf_append(out, SLICE("Content-Type: text/plain; charset=utf-8\r\n"
                           "Content-Transfer-Encoding: quoted-printable\r\n\r\n"));
-    put_quoted_printable(out, buf_slice(&text));
+    quoted_put_text(out, buf_slice(&text));
     if (text.error)
         out->error = text.error;
     buf_fini(&text);
@@ -301,7 +240,7 @@ static void put_human_part(struct buf *out, const struct dsn_facts *f)
 
 static void put_address_field(struct buf *out, const char *name, slice address)
 {
-    buf_printf(out, "%s: %s; ", name, is_ascii(address) ? "rfc822" : "utf-8");
+    buf_printf(out, "%s: %s; ", name, utf8_is_ascii(address) ? "rfc822" : "utf-8");
     put_clean(out, address);
     buf_append(out, SLICE("\r\n"));
 }
@@ -367,7 +306,7 @@ static void put_original_part(struct buf *out, const struct dsn_facts *f, bool u
     const char *type = f->is_whole ? (utf8 ? "message/global" : "message/rfc822")
                                    : (utf8 ? "message/global-headers" : "text/rfc822-headers");
     buf_printf(out, "Content-Type: %s\r\n", type);
-    if (!is_ascii(f->original))
+    if (!utf8_is_ascii(f->original))
         buf_append(out, SLICE("Content-Transfer-Encoding: 8bit\r\n"));
     buf_append(out, SLICE("\r\n"));
     buf_append(out, f->original);
@@ -396,9 +335,9 @@ static void put_header(struct buf *out, const struct dsn_facts *f, const char *b
     put_clean(out, f->reporting_mta);
     buf_append(out, SLICE(">\r\nTo: <"));
     put_clean(out, f->to);
-    buf_append(out, SLICE(">\r\nSubject: "));
-    put_subject(out, slice_of(wording_of(f->language)->subject[gravest(f)]));
-    buf_printf(out, "\r\nDate: %s\r\nMessage-ID: <%s.dsn@", moment, id);
+    buf_append(out, SLICE(">\r\n"));
+    field_write(out, SLICE("Subject"), slice_of(wording_of(f->language)->subject[gravest(f)]));
+    buf_printf(out, "Date: %s\r\nMessage-ID: <%s.dsn@", moment, id);
     put_clean(out, f->reporting_mta);
     buf_printf(out,
                ">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"

@@ -1,48 +1,43 @@
 #include "codec/mime.h"
 
 #include "codec/base64.h"
-#include "codec/mime_words.h"
+#include "codec/field.h"
+#include "codec/quoted.h"
 
 enum {
     LONGEST_LINE = 998, /* without CRLF */
     BASE64_LINE = 76,
     NAME_PIECE = 50, /* octets of one piece of a file's name, encoded */
     TYPE_MAX = 100,
+    FIELD_NAME_MAX = 76,
 };
 
 /* ---- header ---- */
 
-static void put_field(struct buf *out, slice name, slice value)
-{
-    struct mime_fold f = mime_field_begin(out, name);
-    mime_put_unstructured(&f, value);
-    mime_field_end(&f);
-}
-
-static void put_mailbox(struct mime_fold *f, const struct mime_mailbox *m, bool is_last)
+static void put_mailbox(struct field_fold *f, const struct mime_mailbox *m, bool is_last)
 {
     if (m->name.len > 0) {
-        mime_put_phrase(f, m->name);
-        mime_put_blank(f, m->address.len + 3);
-        mime_put_text(f, SLICE("<"));
-        mime_put_text(f, m->address);
-        mime_put_text(f, SLICE(">"));
+        field_put_phrase(f, m->name);
+        field_put_blank(f, m->address.len + 3);
+        field_put_text(f, SLICE("<"));
+        field_put_text(f, m->address);
+        field_put_text(f, SLICE(">"));
     } else {
-        mime_put_blank(f, m->address.len + 1);
-        mime_put_text(f, m->address);
+        field_put_blank(f, m->address.len + 1);
+        field_put_text(f, m->address);
     }
     if (!is_last)
-        mime_put_text(f, SLICE(","));
+        field_put_text(f, SLICE(","));
 }
 
 static void put_mailboxes(struct buf *out, slice name, const struct mime_mailboxes *m)
 {
     if (m->count == 0)
         return;
-    struct mime_fold f = mime_field_begin(out, name);
+    struct field_fold f = field_begin(out, name);
     for (size_t i = 0; i < m->count; i++)
         put_mailbox(&f, &m->list[i], i + 1 == m->count);
-    mime_field_end(&f);
+    field_end(&f);
 }
 
 /* ---- bodies ---- */
@@ -88,37 +83,13 @@ static enum encoding encoding_of(slice text)
     return strange > len / 3 ? ENCODING_BASE64 : ENCODING_QUOTED;
 }
 
-/* RFC 2045 section 6.7. "From " at the start of a line is what some programs change. */
-static void put_quoted_line(struct buf *out, slice line)
-{
-    size_t column = 0;
-    bool hides_from = slice_starts(line, SLICE("From "));
-    for (size_t i = 0; i < line.len; i++) {
-        unsigned char c = (unsigned char)line.ptr[i];
-        bool is_last = i + 1 == line.len;
-        bool is_blank = c == ' ' || c == '\t';
-        bool plain =
-            is_printable(c) && c != '=' && !(is_blank && is_last) && !(hides_from && i == 0);
-        size_t width = plain ? 1 : 3;
-        if (column + width > MIME_LINE_WANTED - 1) {
-            buf_append(out, SLICE("=\r\n"));
-            column = 0;
-        }
-        if (plain)
-            buf_byte(out, (char)c);
-        else
-            mime_put_hex(out, '=', c);
-        column += width;
-    }
-}
-
 static void put_lines(struct buf *out, slice text, enum encoding e)
 {
     bool is_ended;
     while (text.len > 0) {
         slice line = next_line(&text, &is_ended);
         if (e == ENCODING_QUOTED)
-            put_quoted_line(out, line);
+            quoted_put_line(out, line);
         else
             buf_append(out, line);
         if (is_ended)
@@ -181,7 +152,7 @@ static void put_base64(struct buf *out, slice s)
  */
 static void put_file_name(struct buf *out, slice name)
 {
-    bool is_simple = name.len <= NAME_PIECE && mime_is_plain(name) &&
+    bool is_simple = name.len <= NAME_PIECE && field_is_plain(name) &&
                      slice_find(name, '"') < 0 && slice_find(name, '\\') < 0;
     if (is_simple) {
         buf_printf(out, ";\r\n filename=\"%.*s\"", SLICE_ARG(name));
@@ -191,11 +162,11 @@ static void put_file_name(struct buf *out, slice name)
         buf_printf(out, ";\r\n filename*%u*=%s", piece, piece == 0 ? "utf-8''" : "");
         for (size_t width = 0; name.len > 0 && width < NAME_PIECE;) {
             unsigned char c = (unsigned char)name.ptr[0];
-            bool is_safe = mime_is_letter_or_digit(c) || c == '.' || c == '-' || c == '_';
+            bool is_safe = ascii_is_alnum((char)c) || c == '.' || c == '-' || c == '_';
             if (is_safe)
                 buf_byte(out, (char)c);
             else
-                mime_put_hex(out, '%', c);
+                quoted_put_hex(out, '%', c);
             width += is_safe ? 1 : 3;
             name = slice_from(name, 1);
         }
@@ -305,9 +276,9 @@ void mime_compose(struct buf *out, const struct mime_letter *l)
     put_mailboxes(out, SLICE("Reply-To"), &l->reply_to);
     put_mailboxes(out, SLICE("To"), &l->to);
     put_mailboxes(out, SLICE("Cc"), &l->cc);
-    put_field(out, SLICE("Subject"), l->subject);
+    field_write(out, SLICE("Subject"), l->subject);
     for (size_t i = 0; i < l->field_count; i++)
-        put_field(out, l->fields[i].name, l->fields[i].value);
+        field_write(out, l->fields[i].name, l->fields[i].value);
     buf_append(out, SLICE("MIME-Version: 1.0\r\n"));
     if (count_parts(l, false) == 0 && (l->html.len > 0 || count_parts(l, true) == 0)) {
         put_texts(out, l);
@@ -344,11 +315,10 @@ bool mime_is_free_field(slice name)
         SLICE_INIT("Received"),
         SLICE_INIT("Delivered-To"),
     };
-    if (name.len == 0 || name.len > MIME_FIELD_NAME_MAX)
+    if (name.len == 0 || name.len > FIELD_NAME_MAX)
         return false;
     for (size_t i = 0; i < name.len; i++)
-        if (!mime_is_letter_or_digit((unsigned char)name.ptr[i]) && name.ptr[i] != '-' &&
-            name.ptr[i] != '_')
+        if (!ascii_is_alnum(name.ptr[i]) && name.ptr[i] != '-' && name.ptr[i] != '_')
             return false;
     for (size_t i = 0; i < COUNT_OF(ours); i++)
         if (slice_ieq(name, ours[i]))
@@ -360,8 +330,7 @@ bool mime_is_free_field(slice name)
 static bool is_token(slice s)
 {
     for (size_t i = 0; i < s.len; i++)
-        if (!mime_is_letter_or_digit((unsigned char)s.ptr[i]) &&
-            slice_find(SLICE("!#$&-^_.+"), s.ptr[i]) < 0)
+        if (!ascii_is_alnum(s.ptr[i]) && slice_find(SLICE("!#$&-^_.+"), s.ptr[i]) < 0)
             return false;
     return s.len > 0;
 }

@@ -16,11 +16,6 @@ struct param {
     enum params_result (*parse)(struct arena *a, slice value, void *out);
 };
 
-static bool is_alnum(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
@@ -228,7 +223,7 @@ static enum params_result parse_orcpt(struct arena *a, slice value, void *out)
         return PARAMS_SYNTAX;
     slice type = slice_to(value, (size_t)semicolon);
     for (size_t i = 0; i < type.len; i++)
-        if (!is_alnum(type.ptr[i]) && type.ptr[i] != '-')
+        if (!ascii_is_alnum(type.ptr[i]) && type.ptr[i] != '-')
             return PARAMS_SYNTAX;
     if (!xtext_decode(a, value, &text))
         return PARAMS_SYNTAX;
@@ -265,7 +260,7 @@ static bool split_param(slice param, slice *keyword, slice *value, bool *has_val
     if (keyword->len == 0 || keyword->ptr[0] == '-' || (*has_value && value->len == 0))
         return false;
     for (size_t i = 0; i < keyword->len; i++)
-        if (!is_alnum(keyword->ptr[i]) && keyword->ptr[i] != '-')
+        if (!ascii_is_alnum(keyword->ptr[i]) && keyword->ptr[i] != '-')
             return false;
     for (size_t i = 0; i < value->len; i++)
         if (value->ptr[i] <= ' ' || value->ptr[i] > '~' || value->ptr[i] == '=')

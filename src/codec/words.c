@@ -1,13 +1,14 @@
 #include "codec/words.h"
 
 #include "base/utf8.h"
+#include "codec/quoted.h"
 #include "codec/sasl.h"
 
 enum {
-    WORD_MAX = 75,       /* octets of an encoded word (RFC 2047 section 2) */
     WORD_READ_MAX = 998, /* programs write longer ones; a line is not longer */
+    /* of a line with an encoded word (RFC 2047 section 2); a word is shorter by its blank */
     LINE_MAX_OCTETS = 76,
-    HEAD_LEN = sizeof("=?utf-8?b?") - 1,
+    HEAD_LEN = sizeof("=?utf-8?Q?") - 1,
     TAIL_LEN = sizeof("?=") - 1,
 };
 
@@ -166,62 +167,61 @@ slice words_decode(struct arena *a, slice value)
 
 /* ---- writing ---- */
 
-static bool is_plain(slice text, size_t column)
+/* May stand in an encoded word everywhere, in a phrase too (RFC 2047 section 5 (3)). */
+static bool is_safe(char c)
 {
-    if (column + text.len > LINE_MAX_OCTETS || slice_search(text, SLICE("=?")) >= 0)
-        return false;
-    for (size_t i = 0; i < text.len; i++)
-        if (text.ptr[i] < ' ' || text.ptr[i] > '~')
-            return false;
-    return text.len == 0 || (text.ptr[0] != ' ' && text.ptr[text.len - 1] != ' ');
+    return ascii_is_alnum(c) || slice_find(SLICE("!*+-/"), c) >= 0;
 }
 
-/* The text without controls, and all UTF-8. */
-static void clean(struct buf *out, slice text)
+/* Takes the next character off the text, which is not empty: what stands for it in Q. */
+static slice next_character(slice *text)
+{
+    size_t n = utf8_sequence(*text);
+    slice c = slice_to(*text, n ? n : 1);
+    *text = slice_from(*text, c.len);
+    if (n == 0)
+        return SLICE("?");
+    return (unsigned char)c.ptr[0] < ' ' || c.ptr[0] == 0x7f ? SLICE(" ") : c;
+}
+
+static size_t width_of(slice character)
+{
+    char c = character.ptr[0];
+    return character.len == 1 && (is_safe(c) || c == ' ') ? 1 : 3 * character.len;
+}
+
+static void put_character(struct buf *out, slice character)
+{
+    for (size_t i = 0; i < character.len; i++) {
+        char c = character.ptr[i];
+        if (c == ' ')
+            buf_byte(out, '_');
+        else if (is_safe(c))
+            buf_byte(out, c);
+        else
+            quoted_put_hex(out, '=', (unsigned char)c);
+    }
+}
+
+size_t words_encode(struct buf *out, slice text, size_t column)
 {
     while (text.len > 0) {
-        size_t n = utf8_sequence(text);
-        unsigned char c = (unsigned char)text.ptr[0];
-        if (n == 0)
-            buf_byte(out, '?');
-        else if (c < ' ' || c == 0x7f)
-            buf_byte(out, ' ');
-        else
-            buf_append(out, slice_to(text, n));
-        text = slice_from(text, n ? n : 1);
-    }
-}
-
-static void put_word(struct buf *out, slice text)
-{
-    struct arena a = ARENA_INIT;
-    buf_append(out, SLICE("=?utf-8?b?"));
-    buf_append(out, base64_encode(&a, text));
-    buf_append(out, SLICE("?="));
-    arena_fini(&a);
-}
-
-void words_encode(struct buf *out, slice text, size_t column)
-{
-    struct buf cleaned = BUF_INIT;
-    clean(&cleaned, text);
-    slice rest = buf_slice(&cleaned);
-    if (cleaned.error)
-        out->error = cleaned.error;
-    if (is_plain(rest, column)) {
-        buf_append(out, rest);
-        rest = (slice){0};
-    }
-    size_t room = column + HEAD_LEN + TAIL_LEN + 8 < LINE_MAX_OCTETS ? WORD_MAX - column : 0;
-    while (rest.len > 0) {
-        size_t bytes = room > HEAD_LEN + TAIL_LEN ? (room - HEAD_LEN - TAIL_LEN) / 4 * 3 : 0;
-        slice part = utf8_cut(rest, bytes);
-        if (part.len > 0)
-            put_word(out, part);
-        rest = slice_from(rest, part.len);
-        if (rest.len > 0)
+        if (column + WORDS_LEAST > LINE_MAX_OCTETS) {
             buf_append(out, SLICE("\r\n "));
-        room = WORD_MAX;
+            column = 1;
+        }
+        buf_append(out, SLICE("=?utf-8?Q?"));
+        column += HEAD_LEN + TAIL_LEN;
+        while (text.len > 0) {
+            slice rest = text;
+            slice c = next_character(&rest);
+            if (column + width_of(c) > LINE_MAX_OCTETS)
+                break;
+            put_character(out, c);
+            column += width_of(c);
+            text = rest;
+        }
+        buf_append(out, SLICE("?="));
     }
-    buf_fini(&cleaned);
+    return column;
 }

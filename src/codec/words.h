@@ -12,10 +12,13 @@
  * the value; what is not UTF-8 besides stays, too. Never fails. */
 slice words_decode(struct arena *a, slice value) NONNULL(1);
 
-/* Appends UTF-8 text as the body of an unstructured field: as it is when it is printable ASCII
- * that nobody could take for an encoded word, else as encoded words in UTF-8 and B, folded,
- * each of at most 75 octets. `column`: how long the line is already. Controls become blanks;
- * what is not UTF-8 becomes '?'. */
-void words_encode(struct buf *out, slice text, size_t column) NONNULL(1);
+/* Octets that an encoded word of one character can take: 4 octets of UTF-8 in Q. */
+enum { WORDS_LEAST = sizeof("=?utf-8?Q?") - 1 + 12 + sizeof("?=") - 1 };
+
+/* Appends UTF-8 text as encoded words in UTF-8 and Q, whatever is in it; they may stand in
+ * unstructured fields, phrases and comments. Words are folded and part no character; lines are
+ * of at most 76 octets. Controls become blanks; what is not UTF-8 becomes '?'. `column`: how
+ * long the line is already, at least 1; returns how long the last one is then. */
+size_t words_encode(struct buf *out, slice text, size_t column) NONNULL(1);
 
 #endif

@@ -52,17 +52,12 @@ const char *name_check_login(slice s)
     return NULL;
 }
 
-static bool is_alnum(char c)
-{
-    return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
-}
-
 const char *name_check_language(slice s)
 {
     bool is_right = s.len == 0 || (s.len >= 2 && s.len <= 16);
     for (size_t i = 0; i < s.len; i++)
         is_right = is_right && (i < 2 ? s.ptr[i] >= 'a' && s.ptr[i] <= 'z'
-                                      : is_alnum(s.ptr[i]) || s.ptr[i] == '-');
+                                      : ascii_is_alnum(s.ptr[i]) || s.ptr[i] == '-');
     return is_right ? NULL : "a language tag: en, sv, nb, de";
 }
 
@@ -70,7 +65,7 @@ const char *name_check_time_zone(slice s)
 {
     bool is_right = s.len <= 64 && !slice_starts(s, SLICE("/"));
     for (size_t i = 0; i < s.len; i++)
-        is_right = is_right && (is_alnum(s.ptr[i]) || strchr("_+-/", s.ptr[i]));
+        is_right = is_right && (ascii_is_alnum(s.ptr[i]) || strchr("_+-/", s.ptr[i]));
     return is_right ? NULL : "the name of a time zone: Europe/Oslo, UTC";
 }
 

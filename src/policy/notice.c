@@ -1,11 +1,12 @@
 #include "policy/notice.h"
 
 #include "base/utf8.h"
-#include "codec/words.h"
+#include "codec/field.h"
+#include "codec/quoted.h"
 
 #include <inttypes.h>
 
-enum { SPANS = 4, QP_LINE_MAX = 76 };
+enum { SPANS = 4 };
 
 /* {} stands for what is filled in. */
 struct language {
@@ -409,36 +410,6 @@ static void put_body(struct buf *out, const struct notice *n)
 
 /* ---- the message ---- */
 
-/* RFC 2045 section 6.7. */
-static void put_quoted_printable(struct buf *out, slice text)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    size_t column = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (c == '\n') {
-            buf_append(out, SLICE("\r\n"));
-            column = 0;
-            continue;
-        }
-        bool is_last = i + 1 == text.len || text.ptr[i + 1] == '\n';
-        bool is_plain = (c > ' ' && c < 0x7f && c != '=') || (c == ' ' && !is_last);
-        /* a dot, and a From, at the start of a line are what mail programs stumble over */
-        if (column == 0 && (c == '.' || c == 'F'))
-            is_plain = false;
-        size_t len = is_plain ? 1 : 3;
-        if (column + len >= QP_LINE_MAX) {
-            buf_append(out, SLICE("=\r\n"));
-            column = 0;
-        }
-        if (is_plain)
-            buf_byte(out, (char)c);
-        else
-            buf_append(out, slice_make((const char[]){'=', digits[c >> 4], digits[c & 15]}, 3));
-        column += len;
-    }
-}
-
 /* "Utskick spärrade: anna@x.test / Sending is locked: anna@x.test" */
 static void put_subject(struct buf *out, const struct notice *n)
 {
@@ -449,9 +420,7 @@ static void put_subject(struct buf *out, const struct notice *n)
         say(&text, " / ");
     }
     fill(&text, languages[WORDING_EN].subject[n->kind], name);
-    buf_append(out, SLICE("Subject: "));
-    words_encode(out, buf_slice(&text), sizeof("Subject: ") - 1);
-    buf_append(out, SLICE("\r\n"));
+    field_write(out, SLICE("Subject"), buf_slice(&text));
     buf_fini(&text);
 }
 
@@ -465,7 +434,7 @@ void notice_compose(struct buf *out, const struct notice *n)
                           "Content-Type: text/plain; charset=utf-8\r\n"
                           "Content-Transfer-Encoding: quoted-printable\r\n\r\n"));
     put_body(&body, n);
-    put_quoted_printable(out, buf_slice(&body));
+    quoted_put_text(out, buf_slice(&body));
     if (body.error)
         out->error = body.error;
     buf_fini(&body);
