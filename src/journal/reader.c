@@ -200,3 +200,47 @@ uint64_t journal_reader_position(const struct journal_reader *r)
 {
     return r->position;
 }
+
+/* The end of the whole records of the segment, or its base when it has no header: there the one
+ * before it ends. */
+static int find_segment_end(struct env *env, const char *dir, uint64_t base, uint64_t *end)
+{
+    char path[SEGMENT_PATH_SIZE];
+    int err = segment_path(dir, base, path);
+    if (err < 0)
+        return err;
+    int fd = env_open(env, path, ENV_READ);
+    if (fd < 0)
+        return fd;
+    struct segment_header h;
+    uint64_t size;
+    struct scan scan = {0};
+    uint64_t position = base;
+    err = env_size(env, fd, &size);
+    if (err == 0)
+        err = segment_read_header(env, fd, base, &h);
+    if (err == 0) {
+        struct journal_record record;
+        scan_enter(&scan, env, fd, base, h.key);
+        position += SEGMENT_HEADER_LEN;
+        while ((err = scan_record(&scan, position, base + size, &record)) == 0)
+            position = record.next;
+    }
+    scan_fini(&scan);
+    env_close(env, fd);
+    if (err != -EBADMSG)
+        return err;
+    *end = position;
+    return 0;
+}
+
+int journal_find_end(struct env *env, const char *dir, uint64_t *end)
+{
+    struct segment_list list = {0};
+    int err = segment_list_read(&list, env, dir);
+    if (err == 0)
+        err = list.count == 0 ? -ENOENT
+                              : find_segment_end(env, dir, list.bases[list.count - 1], end);
+    segment_list_fini(&list);
+    return err;
+}

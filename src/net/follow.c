@@ -127,11 +127,11 @@ static bool apply(struct follow *f, const struct journal_record *r)
 }
 
 /* 0, or -errno when the journal is not there (yet). */
-static int open_reader(struct follow *f)
+static int open_reader(struct follow *f, const struct watermark *watermark)
 {
     if (f->reader)
         return 0;
-    uint64_t durable = atomic_load(&f->config.watermark->durable);
+    uint64_t durable = atomic_load(&watermark->durable);
     if (durable == 0)
         return -EAGAIN;
     if (f->position > durable) {
@@ -140,14 +140,13 @@ static int open_reader(struct follow *f)
                     LOG_C("effect", "read from the oldest record"));
         f->position = f->config.from = 0;
     }
-    int err = journal_reader_open(&f->reader, f->config.env, f->config.journal,
-                                  f->config.watermark, f->position);
+    int err = journal_reader_open(&f->reader, f->config.env, f->config.journal, watermark,
+                                  f->position);
     if (err == -ENOENT && f->position != 0) {
         log_warning("journal-position-gone", LOG_C("journal", f->config.journal),
                     LOG_I("position", f->position),
                     LOG_C("effect", "read from the oldest record"));
-        err = journal_reader_open(&f->reader, f->config.env, f->config.journal,
-                                  f->config.watermark, 0);
+        err = journal_reader_open(&f->reader, f->config.env, f->config.journal, watermark, 0);
     }
     if (err < 0)
         log_error("journal-unreadable", LOG_C("journal", f->config.journal),
@@ -156,9 +155,9 @@ static int open_reader(struct follow *f)
 }
 
 /* Reads up to `max` records; true when there may be more. */
-static bool read_some(struct follow *f, unsigned max)
+static bool read_some(struct follow *f, const struct watermark *watermark, unsigned max)
 {
-    if (f->is_stopped || open_reader(f) < 0)
+    if (f->is_stopped || open_reader(f, watermark) < 0)
         return false;
     for (unsigned i = 0; i < max; i++) {
         struct journal_record r;
@@ -184,6 +183,23 @@ static bool read_some(struct follow *f, unsigned max)
     return true;
 }
 
+/* What the journal says that control has not opened yet. It will end there or further on; where
+ * it is damaged, control sees to that first. */
+static void read_before_control(struct follow *f)
+{
+    const struct follow_config *c = &f->config;
+    uint64_t end = 0;
+    int err = journal_find_end(c->env, c->journal, &end);
+    if (err < 0 && err != -ENOENT)
+        log_error("journal-unreadable", LOG_C("journal", c->journal), LOG_E("error", err));
+    if (err < 0 || end < f->position)
+        return;
+    struct watermark whole = {.durable = end};
+    while (read_some(f, &whole, FOLLOW_SLICE))
+        continue;
+    journal_reader_close(&f->reader);
+}
+
 static void schedule_save(struct follow *f)
 {
     if (f->unsaved == 0 && f->position > f->saved_position + SNAPSHOT_BYTES)
@@ -196,7 +212,7 @@ static void schedule_save(struct follow *f)
 
 static void go_on(struct follow *f)
 {
-    bool has_more = read_some(f, FOLLOW_SLICE);
+    bool has_more = read_some(f, f->config.watermark, FOLLOW_SLICE);
     if (f->config.shown)
         atomic_store(f->config.shown, f->position);
     if (!has_more) {
@@ -230,7 +246,9 @@ struct follow *follow_new(const struct follow_config *c)
     load_snapshot(f);
     if (c->on_record && c->from < f->position)
         f->position = c->from;
-    while (read_some(f, FOLLOW_SLICE))
+    if (atomic_load(&c->watermark->durable) == 0)
+        read_before_control(f);
+    while (read_some(f, c->watermark, FOLLOW_SLICE))
         continue;
     schedule_save(f);
     if (c->wake >= 0)

@@ -2,9 +2,10 @@
  *
  * Starts from its snapshot, reads on whenever control has published, and writes the snapshot
  * again every FOLLOW_SNAPSHOT_CHANGES changes, a minute after the last one, and at the end.
- * Until control's journal is there, the role serves with what the snapshot had. A record that
- * cannot be applied is logged and stepped over: control restates the directory when its history
- * is lost. */
+ * When control has not opened its journal yet (everything starts anew), what it says is read
+ * all the same: a rule, a lock or a new password must not be forgotten until control is there.
+ * A record that cannot be applied is logged and stepped over: control restates the directory
+ * when its history is lost. */
 #ifndef NET_FOLLOW_H
 #define NET_FOLLOW_H
 

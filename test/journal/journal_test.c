@@ -420,6 +420,40 @@ static void test_unused_segment_is_dropped(void **state)
     journal_reader_close(&r);
 }
 
+static uint64_t end_without_writer(struct fixture *f)
+{
+    uint64_t end = 0;
+    assert_int_equal(journal_find_end(&f->env.env, DIR, &end), 0);
+    return end;
+}
+
+static void test_end_without_writer(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t end;
+    assert_int_equal(journal_find_end(&f->env.env, DIR, &end), -ENOENT);
+    reopen(f);
+    for (uint64_t i = 1; i <= 30; i++)
+        append(f, RECORD_MESSAGE, i, 20000);
+    assert_true(count_segments(f) > 2);
+    uint64_t last = append(f, RECORD_MESSAGE, 31, 1000);
+    end = atomic_load(&f->mark.durable);
+    assert_int_equal(end_without_writer(f), end);
+    journal_writer_close(&f->writer);
+    assert_int_equal(end_without_writer(f), end);
+    /* A segment was to begin when everything stopped. */
+    char path[SEGMENT_PATH_SIZE];
+    assert_int_equal(segment_path(DIR, end, path), 0);
+    int fd = openat(f->env.root_fd, path, O_CREAT | O_RDWR, 0640);
+    assert_int_equal(ftruncate(fd, 4096), 0);
+    close(fd);
+    assert_int_equal(end_without_writer(f), end);
+    assert_int_equal(unlinkat(f->env.root_fd, path, 0), 0);
+    damage(f, last + 200, 1); /* a record that is torn */
+    end = end_without_writer(f);
+    assert_true(end <= last && end > last - 200);
+}
+
 static void test_sweep(void **state)
 {
     struct fixture *f = *state;
@@ -656,6 +690,7 @@ int main(void)
         JOURNAL_TEST(test_segment_header_copies),
         JOURNAL_TEST(test_damage_nobody_knows),
         JOURNAL_TEST(test_unused_segment_is_dropped),
+        JOURNAL_TEST(test_end_without_writer),
         JOURNAL_TEST(test_sweep),
         JOURNAL_TEST(test_max_bytes),
         JOURNAL_TEST(test_bounds),

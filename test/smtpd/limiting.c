@@ -215,6 +215,28 @@ static void restarts_forget_nothing(void **state)
     client_close(&c);
 }
 
+/* Everything was killed, and smtpd is up before control is: the rule counts, and what was used
+ * under it. */
+static void a_rule_is_known_before_control_is_there(void **state)
+{
+    struct house *h = *state;
+    add_with_rule(h, ALICE, "alice@example.org", "account recipients 10/1d defer");
+    house_start(h);
+    struct client c = signed_in(h, "alice@example.org");
+    deliver(&c, 9, "250 ");
+    client_close(&c);
+    assert_int_equal(house_drain(h), 0);
+    house_close_control(h);
+    atomic_store(&h->pages.watermark[ROLE_CONTROL].durable, 0);
+    assert_int_equal(unlinkat(h->dir_fd, "snapshot/smtpd/directory", 0), 0);
+    assert_int_equal(unlinkat(h->dir_fd, "snapshot/smtpd/limits", 0), 0);
+    house_start(h);
+    c = signed_in(h, "alice@example.org");
+    deliver(&c, 1, "250 ");
+    refused(&c, "450 4.7.1 Sender rate exceeded, 10/1d (max 10)");
+    client_close(&c);
+}
+
 static void a_clock_that_is_set_changes_nothing(void **state)
 {
     struct house *h = *state;
@@ -380,6 +402,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(aborted_messages_hold_nothing, writers_setup,
                                         writers_teardown),
         cmocka_unit_test_setup_teardown(restarts_forget_nothing, writers_setup,
+                                        writers_teardown),
+        cmocka_unit_test_setup_teardown(a_rule_is_known_before_control_is_there, writers_setup,
                                         writers_teardown),
         cmocka_unit_test_setup_teardown(a_clock_that_is_set_changes_nothing, writers_setup,
                                         writers_teardown),

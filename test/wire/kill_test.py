@@ -12,7 +12,7 @@ import threading
 import time
 
 from dns import Zone
-from harness import LOGIN, any_certificate, crlf, sample, wait_for
+from harness import LOGIN, PASSWORD, any_certificate, crlf, sample, wait_for
 
 VICTIMS = ("smtpd", "delivery", "control", "parent", "all")
 CLIENTS = 8
@@ -201,3 +201,34 @@ def test_a_crashed_role_is_back_within_a_second(case):
     with smtplib.SMTP("127.0.0.1", server.ports["submission"], timeout=20) as s:
         s.starttls(context=any_certificate())
 
+
+
+def test_what_control_said_holds_while_control_is_away(case):
+    """Everything is killed, and control's database cannot be opened afterwards: accounts, rules and
+    what was used are known all the same."""
+    server = case.utpost()
+    server.cli("rule", "add", "account messages 2/1d defer", "--account", LOGIN)
+
+    def send():
+        with smtplib.SMTP("127.0.0.1", server.ports["submission"], timeout=20) as s:
+            s.starttls(context=any_certificate())
+            s.login(LOGIN, PASSWORD)
+            s.sendmail(LOGIN, ["bo@example.net"], crlf(sample()))
+    send()
+    server.kill_all()
+    database = server.dir / "state/control/directory.db"
+    for path in database.parent.glob("directory.db*"):
+        path.unlink()
+    database.mkdir()
+    server.spawn()
+    wait_for("smtpd to serve", server.answers)
+    send()
+    try:
+        send()
+    except smtplib.SMTPRecipientsRefused as refused:
+        code, text = refused.recipients["bo@example.net"]
+        assert code == 450 and b"2/1d (max 2)" in text, refused.recipients
+    else:
+        raise AssertionError("accepted beyond the rule")
+    server.captured(2)
+    server.kill_all()

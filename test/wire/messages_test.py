@@ -88,6 +88,7 @@ def test_all_parts(case):
     assert parts["image/png"].get_content() == photo and parts["image/png"]["content-id"] == "<foto>"
     assert parts["application/pdf"].get_content() == photo
     assert parts["application/pdf"].get_filename() == "Årsredovisning 2026, slutlig version.pdf"
+    wait_for("the ledger to know it", lambda: server.cli("trace", answer["id"], check=False).returncode == 0)
     record = server.ask("trace", answer["id"])
     assert "127.0.0.1" in json.dumps(record), record
 
