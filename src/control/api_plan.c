@@ -14,7 +14,7 @@ json_t *api_plan(const struct directory_account *d)
 }
 
 /* The zone that the account's clock on the wall shows; with the mutex held. */
-static const struct zone *zone_of(struct api_request *r, const struct directory_account *d)
+static struct zone account_zone(struct api_request *r, const struct directory_account *d)
 {
     enum { DEPTH_MAX = 16 };
     slice name = d->time_zone;
@@ -26,7 +26,7 @@ static const struct zone *zone_of(struct api_request *r, const struct directory_
         name = c.d.time_zone;
         customer = c.d.parent;
     }
-    return zone_find(name);
+    return name_zone(name);
 }
 
 static json_t *to_json(struct api_request *r, const struct store_account *a,
@@ -120,14 +120,14 @@ static bool read_plan(struct api_request *r, const struct zone *zone, struct pla
 void api_account_plan_show(struct api_request *r)
 {
     struct store_account a;
-    const struct zone *zone = NULL;
+    struct zone zone = zone_utc;
     store_lock(r->api->config.store);
     bool found = api_take_account(r, &a);
     if (found)
-        zone = zone_of(r, &a.d);
+        zone = account_zone(r, &a.d);
     store_unlock(r->api->config.store);
     if (found)
-        api_answer(r, 200, to_json(r, &a, zone));
+        api_answer(r, 200, to_json(r, &a, &zone));
 }
 
 void api_account_plan(struct api_request *r)
@@ -135,11 +135,11 @@ void api_account_plan(struct api_request *r)
     struct store_account a;
     if (!api_begin(r))
         return;
-    const struct zone *zone = NULL;
+    struct zone zone = zone_utc;
     bool is_right = api_take_account(r, &a);
     if (is_right) {
-        zone = zone_of(r, &a.d);
-        is_right = read_plan(r, zone, &a.d.plan);
+        zone = account_zone(r, &a.d);
+        is_right = read_plan(r, &zone, &a.d.plan);
     }
     if (!is_right) {
         api_rollback(r);
@@ -147,7 +147,7 @@ void api_account_plan(struct api_request *r)
     }
     int rc = store_account_put(r->api->config.store, &a.d, r->now);
     if (rc == 0) {
-        api_commit(r, 200, to_json(r, &a, zone));
+        api_commit(r, 200, to_json(r, &a, &zone));
         return;
     }
     api_fail(r, rc);

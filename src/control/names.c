@@ -2,6 +2,7 @@
 
 #include "codec/host.h"
 #include "codec/path.h"
+#include "model/zoneinfo.h"
 #include "policy/calendar.h"
 
 enum { PASSWORD_MIN = 8, PASSWORD_MAX = 1024 };
@@ -63,10 +64,16 @@ const char *name_check_language(slice s)
 
 const char *name_check_time_zone(slice s)
 {
-    bool is_right = s.len <= 64 && !slice_starts(s, SLICE("/"));
-    for (size_t i = 0; i < s.len; i++)
-        is_right = is_right && (ascii_is_alnum(s.ptr[i]) || strchr("_+-/", s.ptr[i]));
-    return is_right ? NULL : "the name of a time zone: Europe/Oslo, UTC";
+    struct zone zone;
+    return s.len == 0 || zoneinfo_read(s, &zone) == 0
+               ? NULL
+               : "a time zone that the server knows (/usr/share/zoneinfo): Europe/Oslo, UTC";
+}
+
+struct zone name_zone(slice s)
+{
+    struct zone zone = zone_utc;
+    return zoneinfo_read(s, &zone) == 0 ? zone : zone_utc;
 }
 
 const char *name_check_contact(slice s)

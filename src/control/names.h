@@ -15,7 +15,10 @@ const char *name_check_customer(slice s);
 /* An address, or a name without spaces. */
 const char *name_check_login(slice s);
 const char *name_check_language(slice s);
+/* One of the system's (model/zoneinfo). */
 const char *name_check_time_zone(slice s);
+/* The zone of a name; UTC for "" and for one that the system does not know any more. */
+struct zone name_zone(slice s);
 const char *name_check_contact(slice s);
 /* A line of free text: a label, a reason. */
 const char *name_check_line(slice s);

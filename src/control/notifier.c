@@ -6,6 +6,7 @@
 #include "codec/path.h"
 #include "control/ledger_read.h"
 #include "control/lock_story.h"
+#include "control/names.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,7 +26,8 @@ struct notifier {
     slice operator_address;
     slice from;
     slice host;
-    slice time_zone;
+    struct zone operator_zone;
+    struct zone zone; /* of who reads the notice */
     enum wording_language language;
     struct timer timer;
     struct arena arena; /* of the notice that is being sent */
@@ -145,11 +147,12 @@ static int describe(struct notifier *n, const struct addressee *to, struct notic
     const char *error;
     slice word;
     bool is_operator = what->reader == NOTICE_TO_OPERATOR;
+    n->zone = is_operator ? n->operator_zone : name_zone(to->time_zone);
     *out = (struct notice){
         .kind = what->kind,
         .reader = what->reader,
         .language = is_operator ? n->language : wording_language_of(to->language),
-        .zone = zone_find(is_operator ? n->time_zone : to->time_zone),
+        .zone = &n->zone,
         .from = n->from,
         .to = to->address,
         .host = n->host,
@@ -303,7 +306,7 @@ void notifier_set_conf(struct notifier *n, const struct conf *conf)
     arena_reset(a);
     n->operator_address = arena_dup(a, conf->notices.operator_address);
     n->host = arena_dup(a, conf->server.hostname);
-    n->time_zone = arena_dup(a, conf->notices.time_zone);
+    n->operator_zone = name_zone(conf->notices.time_zone);
     n->from = conf->notices.from.len > 0
                   ? arena_dup(a, conf->notices.from)
                   : arena_printf(a, "postmaster@%.*s", SLICE_ARG(conf->server.hostname));

@@ -286,7 +286,6 @@ static void copy_account(struct arena *a, const struct account *from, struct acc
     *to = *from;
     to->login = arena_dup(a, from->login);
     to->language = arena_dup(a, from->language);
-    to->time_zone = arena_dup(a, from->time_zone);
     to->reason = arena_dup(a, from->reason);
     slice *senders = arena_array(a, slice, from->sender_count);
     for (size_t i = 0; i < from->sender_count; i++)

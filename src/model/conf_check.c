@@ -2,8 +2,10 @@
 #include "base/utf8.h"
 #include "codec/path.h"
 #include "model/conf_rows.h"
+#include "model/zoneinfo.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 
 struct check {
     const struct conf *conf;
@@ -276,6 +278,12 @@ static void check_address(struct check *k, const slice *address, const char *key
 
 static void check_notices(struct check *k)
 {
+    struct zone zone;
+    if (zoneinfo_read(k->conf->notices.time_zone, &zone) == -ENOENT)
+        PROBLEM(k, line_of(k, &k->conf->notices.time_zone),
+                "time-zone: `%.*s` is no time zone that this machine knows "
+                "(/usr/share/zoneinfo); write `Europe/Oslo`, say",
+                SLICE_ARG(k->conf->notices.time_zone));
     check_address(k, &k->conf->notices.operator_address, "operator");
     check_address(k, &k->conf->notices.from, "from");
 }

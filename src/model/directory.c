@@ -97,14 +97,14 @@ static bool inherit(const struct directory_state *s, uint64_t customer, stamp no
         restrict_state(out, c->value.state, c->value.until, c->value.reason, now);
         if (out->language.len == 0)
             out->language = c->value.language;
-        if (out->time_zone.len == 0)
-            out->time_zone = c->value.time_zone;
+        if (!out->zone)
+            out->zone = c->zone;
         customer = c->value.parent;
     }
     if (out->language.len == 0)
         out->language = SLICE("en");
-    if (out->time_zone.len == 0)
-        out->time_zone = SLICE("UTC");
+    if (!out->zone)
+        out->zone = &zone_utc;
     return true;
 }
 
@@ -120,7 +120,7 @@ static bool copy_account(const struct directory *d, const struct account_node *n
         .version = atomic_load(&d->version),
         .login = from->login,
         .language = from->language,
-        .time_zone = from->time_zone,
+        .zone = n->zone,
         .right = from->right,
         .sender_count = from->sender_count,
         .max_recipients = from->max_recipients,
@@ -136,7 +136,6 @@ static bool copy_account(const struct directory *d, const struct account_node *n
     copy.senders = senders;
     copy.login = arena_dup(a, copy.login);
     copy.language = arena_dup(a, copy.language);
-    copy.time_zone = arena_dup(a, copy.time_zone);
     copy.reason = arena_dup(a, copy.reason);
     *out = copy;
     return true;

@@ -124,8 +124,9 @@ int directory_load(struct directory *d, slice contents) MUST_USE NONNULL(1);
  * customer is gone). Lock states are as stored, the strictest of the account, its customer and
  * the customer's resellers (locked, suspended, active; the later `until` of two that are
  * equal); an `until` that has passed at `now` is ACCOUNT_ACTIVE. What the account does not say
- * (language, time zone) is its customer's, then "en" and "UTC". Logins are compared without
- * ASCII case. */
+ * (language, time zone) is its customer's, then "en" and UTC. The zone is the directory's and
+ * changes no more (model/zoneinfo); one that the system does not know is UTC. Logins are
+ * compared without ASCII case. */
 bool directory_account(const struct directory *d, uint64_t id, stamp now, struct arena *a,
                        struct account *out) NONNULL(1, 4, 5);
 bool directory_account_by_login(const struct directory *d, slice login, stamp now,
@@ -152,7 +153,8 @@ size_t directory_limits(const struct directory *d, uint64_t account, uint64_t cr
                         struct arena *a, const struct limit **out) NONNULL(1, 4, 5);
 
 /* What the periods of an account's limits come from: its plan and time zone; limits of its
- * customer go by the customer's calendar months. Zones are constant. False: no such account. */
+ * customer go by the customer's calendar months. Zones are the directory's and change no more.
+ * False: no such account. */
 struct directory_periods {
     struct plan plan;
     const struct zone *zone;

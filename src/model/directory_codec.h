@@ -20,12 +20,14 @@ struct directory_node {
 struct customer_node {
     struct directory_node node;
     struct directory_customer value;
+    const struct zone *zone; /* the state's, of value.time_zone; NULL: it has none */
 };
 
 struct account_node {
     struct directory_node node;
     struct directory_account value;
-    slice login_key; /* in lower case */
+    const struct zone *zone; /* as a customer's */
+    slice login_key;         /* in lower case */
     struct list credentials;
 };
 

@@ -39,12 +39,11 @@ bool directory_periods(const struct directory *d, uint64_t account,
     const struct directory_state *s = directory_read_lock(d);
     const struct account_node *n = directory_state_account(s, account);
     if (n) {
-        slice customers = directory_state_zone(s, n->value.customer);
-        slice own = n->value.time_zone.len > 0 ? n->value.time_zone : customers;
+        const struct zone *customers = directory_state_zone(s, n->value.customer);
         *out = (struct directory_periods){
             .plan = n->value.plan,
-            .zone = zone_find(own),
-            .customer_zone = zone_find(customers),
+            .zone = n->zone ? n->zone : customers,
+            .customer_zone = customers,
         };
     }
     directory_read_unlock(d);

@@ -1,5 +1,9 @@
 #include "model/directory_state.h"
 
+#include "base/arena.h"
+#include "base/log.h"
+#include "model/zoneinfo.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -11,6 +15,7 @@ void directory_state_init(struct directory_state *s, const uint64_t seed[2])
     map_init(&s->logins, seed);
     map_init(&s->credentials, seed);
     map_init(&s->doors, seed);
+    map_init(&s->zones, seed);
 }
 
 static void free_all(struct map *m)
@@ -30,6 +35,7 @@ void directory_state_fini(struct directory_state *s)
     free_all(&s->credentials);
     free_all(&s->accounts);
     free_all(&s->customers);
+    free_all(&s->zones);
 }
 
 struct customer_node *directory_state_customer(const struct directory_state *s, uint64_t id)
@@ -37,15 +43,43 @@ struct customer_node *directory_state_customer(const struct directory_state *s, 
     return map_get(&s->customers, MAP_KEY(id));
 }
 
-slice directory_state_zone(const struct directory_state *s, uint64_t customer)
+const struct zone *directory_state_zone(const struct directory_state *s, uint64_t customer)
 {
     for (int depth = 0; customer != 0 && depth < CUSTOMER_DEPTH_MAX; depth++) {
         const struct customer_node *c = directory_state_customer(s, customer);
-        if (!c || c->value.time_zone.len > 0)
-            return c ? c->value.time_zone : (slice){0};
+        if (!c)
+            break;
+        if (c->zone)
+            return c->zone;
         customer = c->value.parent;
     }
-    return (slice){0};
+    return &zone_utc;
+}
+
+struct named_zone {
+    struct zone zone; /* first: the map's value */
+    char name[];
+};
+
+/* The system is asked once for each name. Control has refused those that it does not know, so
+ * an unknown one was known before: it is UTC, which is what people then read behind times. */
+static const struct zone *find_zone(struct directory_state *s, slice name)
+{
+    if (name.len == 0)
+        return NULL;
+    struct named_zone *z = map_get(&s->zones, name);
+    if (z)
+        return &z->zone;
+    z = xcalloc(1, sizeof(*z) + name.len);
+    memcpy(z->name, name.ptr, name.len);
+    int err = zoneinfo_read(name, &z->zone);
+    if (err < 0) {
+        z->zone = zone_utc;
+        log_warning("time-zone-unusable", LOG_S("name", name), LOG_E("error", err),
+                    LOG_C("effect", "UTC is used"));
+    }
+    map_put(&s->zones, slice_make(z->name, name.len), z);
+    return &z->zone;
 }
 
 struct account_node *directory_state_account(const struct directory_state *s, uint64_t id)
@@ -122,6 +156,7 @@ static int put_customer(struct directory_state *s, slice fields)
     int rc = customer_node_new(fields, &n);
     if (rc < 0)
         return rc;
+    n->zone = find_zone(s, n->value.time_zone);
     free(map_put(&s->customers, MAP_KEY(n->value.id), n));
     return 0;
 }
@@ -150,6 +185,7 @@ static int put_account(struct directory_state *s, slice fields)
     }
     if (rc < 0)
         return rc;
+    n->zone = find_zone(s, n->value.time_zone);
     struct account_node *old = directory_state_account(s, n->value.id);
     if (old) {
         map_remove(&s->logins, old->login_key);

@@ -19,6 +19,7 @@ struct directory_state {
     struct map logins;      /* accounts by login_key */
     struct map credentials; /* by id */
     struct map doors;       /* first credential of a chain, by door */
+    struct map zones;       /* struct zone by name: those that were ever named */
     /* Address credentials with each prefix length, so that a lookup tries only those. */
     uint32_t prefixes[2][129];
     bool is_restating;
@@ -42,8 +43,9 @@ int directory_state_apply(struct directory_state *s, const struct directory_chan
 
 struct customer_node *directory_state_customer(const struct directory_state *s, uint64_t id)
     NONNULL(1);
-/* The time zone of a customer, or of the first of its resellers who has one; else empty. */
-slice directory_state_zone(const struct directory_state *s, uint64_t customer) NONNULL(1);
+/* The time zone of a customer, or of the first of its resellers who has one; else UTC. */
+const struct zone *directory_state_zone(const struct directory_state *s, uint64_t customer)
+    NONNULL(1);
 struct account_node *directory_state_account(const struct directory_state *s, uint64_t id)
     NONNULL(1);
 struct credential_node *directory_state_credential(const struct directory_state *s, uint64_t id)

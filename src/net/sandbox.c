@@ -79,7 +79,7 @@ static const struct path_rule sandbox_paths[ROLE_COUNT][RULES_MOST] = {
         },
 };
 
-/* What the C library and OpenSSL read at any time. */
+/* What the C library, OpenSSL and model/zoneinfo read at any time. */
 static const struct path_rule system_paths[] = {
     {"/usr/lib", READ},
     {"/usr/share/ca-certificates", READ},

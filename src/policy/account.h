@@ -4,6 +4,7 @@
 
 #include "base/slice.h"
 #include "base/stamp.h"
+#include "policy/zone.h"
 
 #include <stdint.h>
 
@@ -19,8 +20,8 @@ enum account_state {
     ACCOUNT_SUSPENDED = 2, /* by its plan */
 };
 
-/* A copy for one session: it owns nothing, everything lives in the arena that it was made in.
- */
+/* A copy for one session: it owns nothing, everything but the zone lives in the arena that it
+ * was made in. */
 struct account {
     uint64_t id;
     uint64_t customer;
@@ -28,7 +29,7 @@ struct account {
     uint64_t version;    /* of the directory, when this copy was made */
     slice login;
     slice language;           /* "en", "sv", "nb", "de" */
-    slice time_zone;          /* "Europe/Oslo" */
+    const struct zone *zone;  /* lives as long as the directory that it is from */
     enum account_state state; /* the stricter of the account's and the customer's */
     stamp until;
     slice reason; /* of the lock, for people */

@@ -2,77 +2,188 @@
 
 #include "policy/calendar.h"
 
-struct zone {
-    span offset; /* in winter */
-    bool has_summer;
-    const char *winter;
-    const char *summer;
+enum {
+    OFFSET_HOURS_MAX = 24,
+    CHANGE_HOURS_MAX = 167, /* RFC 8536 section 3.3.1 */
+    NAME_LEAST = 3,
 };
 
-static const struct zone utc = {0, false, "UTC", "UTC"};
-static const struct zone london = {0, true, "GMT", "BST"};
-static const struct zone dublin = {0, true, "GMT", "IST"};
-static const struct zone western = {0, true, "WET", "WEST"};
-static const struct zone central = {SPAN_HOUR, true, "CET", "CEST"};
-static const struct zone eastern = {2 * SPAN_HOUR, true, "EET", "EEST"};
+const struct zone zone_utc = {.name = {"UTC", "UTC"}};
 
-static const struct {
-    slice name;
-    const struct zone *zone;
-} zones[] = {
-    {SLICE_INIT("Arctic/Longyearbyen"), &central}, {SLICE_INIT("Atlantic/Faroe"), &western},
-    {SLICE_INIT("Europe/Amsterdam"), &central},    {SLICE_INIT("Europe/Athens"), &eastern},
-    {SLICE_INIT("Europe/Belfast"), &london},       {SLICE_INIT("Europe/Belgrade"), &central},
-    {SLICE_INIT("Europe/Berlin"), &central},       {SLICE_INIT("Europe/Bratislava"), &central},
-    {SLICE_INIT("Europe/Brussels"), &central},     {SLICE_INIT("Europe/Bucharest"), &eastern},
-    {SLICE_INIT("Europe/Budapest"), &central},     {SLICE_INIT("Europe/Copenhagen"), &central},
-    {SLICE_INIT("Europe/Dublin"), &dublin},        {SLICE_INIT("Europe/Helsinki"), &eastern},
-    {SLICE_INIT("Europe/Kyiv"), &eastern},         {SLICE_INIT("Europe/Lisbon"), &western},
-    {SLICE_INIT("Europe/Ljubljana"), &central},    {SLICE_INIT("Europe/London"), &london},
-    {SLICE_INIT("Europe/Luxembourg"), &central},   {SLICE_INIT("Europe/Madrid"), &central},
-    {SLICE_INIT("Europe/Malta"), &central},        {SLICE_INIT("Europe/Mariehamn"), &eastern},
-    {SLICE_INIT("Europe/Monaco"), &central},       {SLICE_INIT("Europe/Oslo"), &central},
-    {SLICE_INIT("Europe/Paris"), &central},        {SLICE_INIT("Europe/Prague"), &central},
-    {SLICE_INIT("Europe/Riga"), &eastern},         {SLICE_INIT("Europe/Rome"), &central},
-    {SLICE_INIT("Europe/Sarajevo"), &central},     {SLICE_INIT("Europe/Skopje"), &central},
-    {SLICE_INIT("Europe/Sofia"), &eastern},        {SLICE_INIT("Europe/Stockholm"), &central},
-    {SLICE_INIT("Europe/Tallinn"), &eastern},      {SLICE_INIT("Europe/Tirane"), &central},
-    {SLICE_INIT("Europe/Vaduz"), &central},        {SLICE_INIT("Europe/Vienna"), &central},
-    {SLICE_INIT("Europe/Vilnius"), &eastern},      {SLICE_INIT("Europe/Warsaw"), &central},
-    {SLICE_INIT("Europe/Zagreb"), &central},       {SLICE_INIT("Europe/Zurich"), &central},
-};
+/* ---- reading ---- */
 
-const struct zone *zone_find(slice name)
+/* Takes the character off the start. */
+static bool take(slice *in, char c)
 {
-    for (size_t i = 0; i < COUNT_OF(zones); i++) {
-        if (slice_ieq(zones[i].name, name))
-            return zones[i].zone;
+    if (in->len == 0 || in->ptr[0] != c)
+        return false;
+    *in = slice_from(*in, 1);
+    return true;
+}
+
+static bool is_digit(slice in)
+{
+    return in.len > 0 && in.ptr[0] >= '0' && in.ptr[0] <= '9';
+}
+
+/* A number without a sign. */
+static bool take_number(slice *in, int least, int most, int *out)
+{
+    int n = 0;
+    if (!is_digit(*in))
+        return false;
+    while (is_digit(*in) && n <= most) {
+        n = n * 10 + (in->ptr[0] - '0');
+        *in = slice_from(*in, 1);
     }
-    return &utc;
+    *out = n;
+    return n >= least && n <= most;
 }
 
-/* The last Sunday at or before a day (1970-01-01 was a Thursday), 01:00 UTC. */
-static stamp sunday_until(int64_t day)
+/* [+-]hh[:mm[:ss]] */
+static bool take_time(slice *in, int hours_max, span *out)
 {
-    return (day - (day + 4) % 7) * SPAN_DAY + SPAN_HOUR;
+    bool is_negative = take(in, '-');
+    int hours, minutes = 0, seconds = 0;
+    if (!is_negative)
+        take(in, '+');
+    if (!take_number(in, 0, hours_max, &hours))
+        return false;
+    if (take(in, ':')) {
+        if (!take_number(in, 0, 59, &minutes))
+            return false;
+        if (take(in, ':') && !take_number(in, 0, 59, &seconds))
+            return false;
+    }
+    span time = hours * SPAN_HOUR + minutes * SPAN_MINUTE + seconds * SPAN_SECOND;
+    *out = is_negative ? -time : time;
+    return true;
 }
 
-static bool is_summer(stamp at)
+static bool is_name_character(char c, bool is_quoted)
+{
+    bool is_number = c >= '0' && c <= '9';
+    return is_quoted ? ascii_is_alnum(c) || c == '+' || c == '-'
+                     : ascii_is_alnum(c) && !is_number;
+}
+
+/* "CET" or "<+0530>" */
+static bool take_name(slice *in, char out[ZONE_NAME_MAX + 1])
+{
+    bool is_quoted = take(in, '<');
+    size_t len = 0;
+    while (len < in->len && is_name_character(in->ptr[len], is_quoted))
+        len++;
+    if (len < NAME_LEAST || len > ZONE_NAME_MAX)
+        return false;
+    memcpy(out, in->ptr, len);
+    out[len] = '\0';
+    *in = slice_from(*in, len);
+    return !is_quoted || take(in, '>');
+}
+
+static bool take_day(slice *in, struct zone_change *out)
+{
+    if (take(in, 'M')) {
+        out->kind = ZONE_DAY_OF_MONTH;
+        return take_number(in, 1, 12, &out->month) && take(in, '.') &&
+               take_number(in, 1, 5, &out->week) && take(in, '.') &&
+               take_number(in, 0, 6, &out->day);
+    }
+    bool is_julian = take(in, 'J');
+    out->kind = is_julian ? ZONE_DAY_OF_YEAR : ZONE_DAY_OF_ALL;
+    return take_number(in, is_julian, 365, &out->day);
+}
+
+/* ",date[/time]" */
+static bool take_change(slice *in, struct zone_change *out)
+{
+    out->time = 2 * SPAN_HOUR;
+    return take(in, ',') && take_day(in, out) &&
+           (!take(in, '/') || take_time(in, CHANGE_HOURS_MAX, &out->time));
+}
+
+bool zone_parse(slice rule, struct zone *out)
+{
+    struct zone z = {.offset = {0}};
+    span west; /* POSIX counts westwards */
+    if (rule.len > ZONE_RULE_MAX || !take_name(&rule, z.name[0]) ||
+        !take_time(&rule, OFFSET_HOURS_MAX, &west))
+        return false;
+    z.offset[0] = -west;
+    z.has_summer = rule.len > 0;
+    if (z.has_summer) {
+        if (!take_name(&rule, z.name[1]))
+            return false;
+        west -= SPAN_HOUR;
+        if (rule.len > 0 && rule.ptr[0] != ',' && !take_time(&rule, OFFSET_HOURS_MAX, &west))
+            return false;
+        z.offset[1] = -west;
+        if (!take_change(&rule, &z.begin) || !take_change(&rule, &z.end) || rule.len > 0)
+            return false;
+    }
+    *out = z;
+    return true;
+}
+
+struct zone zone_of(slice rule)
+{
+    struct zone z = zone_utc;
+    return zone_parse(rule, &z) ? z : zone_utc;
+}
+
+/* ---- moments ---- */
+
+static int64_t day_of(const struct zone_change *c, int64_t year)
+{
+    int64_t first =
+        calendar_day((struct date){year, c->kind == ZONE_DAY_OF_MONTH ? c->month : 1, 1});
+    if (c->kind == ZONE_DAY_OF_ALL)
+        return first + c->day;
+    if (c->kind == ZONE_DAY_OF_YEAR) {
+        bool is_behind_leap_day = c->day > 59 && calendar_days_in_month(year, 2) == 29;
+        return first + c->day - 1 + is_behind_leap_day;
+    }
+    /* 1970-01-01 was a Thursday; no year in question is before it by more than ages. */
+    int64_t weekday = ((first + 4) % 7 + 7) % 7;
+    int64_t day = first + (c->day - weekday + 7) % 7 + 7 * (c->week - 1);
+    return day - first < calendar_days_in_month(year, c->month) ? day : day - 7;
+}
+
+/* The change's moment in that year; `before`: the offset until then. */
+static stamp moment_of(const struct zone_change *c, int64_t year, span before)
+{
+    return day_of(c, year) * SPAN_DAY + c->time - before;
+}
+
+/* The last change at or before the moment tells. One may be of the year before or after, as its
+ * time may be days away; where one summer ends as the next begins, it goes on. */
+static bool is_summer(const struct zone *z, stamp at)
 {
     int64_t year = calendar_date(calendar_day_of(at)).year;
-    return at >= sunday_until(calendar_day((struct date){year, 3, 31})) &&
-           at < sunday_until(calendar_day((struct date){year, 10, 31}));
+    stamp begin = -STAMP_NEVER, end = -STAMP_NEVER;
+    for (int64_t y = year - 1; y <= year + 1; y++) {
+        stamp begins = moment_of(&z->begin, y, z->offset[0]);
+        stamp ends = moment_of(&z->end, y, z->offset[1]);
+        if (begins <= at)
+            begin = begins;
+        if (ends <= at)
+            end = ends;
+    }
+    return begin >= end;
 }
 
 struct zone_time zone_at(const struct zone *z, stamp at)
 {
-    if (z->has_summer && is_summer(at))
-        return (struct zone_time){z->offset + SPAN_HOUR, z->summer};
-    return (struct zone_time){z->offset, z->winter};
+    int i = z->has_summer && is_summer(z, at);
+    return (struct zone_time){z->offset[i], z->name[i]};
 }
 
 stamp zone_from_local(const struct zone *z, stamp local)
 {
-    stamp at = local - zone_at(z, local).offset;
-    return local - zone_at(z, at).offset;
+    span before = zone_at(z, local - SPAN_DAY).offset; /* no two changes are so near */
+    stamp first = local - before;
+    span after = zone_at(z, first).offset;
+    stamp second = local - after;
+    return after == before || zone_at(z, second).offset != after ? first : second;
 }

@@ -317,7 +317,7 @@ static struct sign_in *begin_control(struct sign_in *s, const struct auth_questi
         s->account = (struct account){
             .login = SLICE("system"),
             .language = SLICE("en"),
-            .time_zone = SLICE("UTC"),
+            .zone = &zone_utc,
             .right = SENDERS_ANY,
             .is_control = true,
         };

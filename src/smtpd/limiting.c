@@ -78,7 +78,7 @@ static void begin_charge(struct limiting_charge *c, const struct limiting_view *
     c->tells_data = account->is_control;
     c->counts_new = limiting_counts_new(v->limits, v->count);
     c->language = wording_language_of(account->language);
-    c->zone = zone_find(account->time_zone);
+    c->zone = account->zone;
     for (size_t i = 0; i < v->count; i++) {
         c->counts_attempts |= v->limits[i].rule.attempts;
         if (v->limits[i].rule.scope == RULE_MESSAGE && v->limits[i].rule.unit == RULE_BYTES)

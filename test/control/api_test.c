@@ -341,7 +341,7 @@ static void plans_have_periods(void **state)
     assert_string_equal("2024-10-14T22:00:00.000Z", in(f, "plan", "credit_until"));
     assert_int_equal(200, call(f, "POST", "/v1/accounts/1/plan", "{\"reset\": true}"));
     assert_true(directory_periods(f->directory, 1, &p));
-    assert_true(p.zone == zone_find(SLICE("Europe/Oslo")));
+    assert_string_equal("CEST", zone_at(p.zone, noon).name);
     assert_int_equal(p.plan.credit, 10000000);
     assert_int_equal(p.plan.reset, noon);
     assert_false(p.plan.is_once);

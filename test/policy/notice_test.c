@@ -4,15 +4,19 @@
 
 #include "../check.h"
 #include "base/arena.h"
+#include "zones.h"
 
 static const stamp at = 20000 * SPAN_DAY + 12 * SPAN_HOUR; /* 2024-10-04 12:00 UTC */
 
+static struct zone central;
+
 static struct notice a_lock(void)
 {
+    central = zone_of(SLICE(RULE_OSLO));
     struct notice n = {
         .kind = NOTICE_LOCKED,
         .reader = NOTICE_TO_ACCOUNT,
-        .zone = zone_find(SLICE("Europe/Oslo")),
+        .zone = &central,
         .from = SLICE("postmaster@h.test"),
         .to = SLICE("anna@y.test"),
         .host = SLICE("h.test"),

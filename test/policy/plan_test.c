@@ -4,6 +4,7 @@
 #include "policy/calendar.h"
 
 #include "../check.h"
+#include "zones.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,16 +32,20 @@ static const struct row {
 } rows[] = {
     {"calendar month", "UTC", NULL, NULL, false, "2026-11-22 13:00:00", "2026-11-01 00:00:00",
      "2026-12-01 00:00:00"},
-    {"last microsecond is checked below", "Europe/Oslo", NULL, NULL, false,
-     "2026-11-30 22:59:59", "2026-10-31 23:00:00", "2026-11-30 23:00:00"},
-    {"midnight in Oslo", "Europe/Oslo", NULL, NULL, false, "2026-11-30 23:00:00",
+    {"last microsecond is checked below", RULE_OSLO, NULL, NULL, false, "2026-11-30 22:59:59",
+     "2026-10-31 23:00:00", "2026-11-30 23:00:00"},
+    {"midnight in Oslo", RULE_OSLO, NULL, NULL, false, "2026-11-30 23:00:00",
      "2026-11-30 23:00:00", "2026-12-31 23:00:00"},
-    {"winter to summer within", "Europe/Oslo", NULL, NULL, false, "2026-03-30 12:00:00",
+    {"winter to summer within", RULE_OSLO, NULL, NULL, false, "2026-03-30 12:00:00",
      "2026-02-28 23:00:00", "2026-03-31 22:00:00"},
+    {"the last evening in New York", RULE_NEW_YORK, NULL, NULL, false, "2026-12-01 04:59:59",
+     "2026-11-01 04:00:00", "2026-12-01 05:00:00"},
+    {"the first night in Auckland", RULE_AUCKLAND, NULL, NULL, false, "2026-11-30 11:00:00",
+     "2026-11-30 11:00:00", "2026-12-31 11:00:00"},
     {"leap year", "UTC", NULL, NULL, false, "2028-02-29 23:59:59", "2028-02-01 00:00:00",
      "2028-03-01 00:00:00"},
-    {"new year", "Europe/Helsinki", NULL, NULL, false, "2026-12-31 22:00:00",
-     "2026-12-31 22:00:00", "2027-01-31 22:00:00"},
+    {"new year", RULE_HELSINKI, NULL, NULL, false, "2026-12-31 22:00:00", "2026-12-31 22:00:00",
+     "2027-01-31 22:00:00"},
     {"from a day on", "UTC", "2026-01-15 08:30:00", NULL, false, "2026-11-15 08:29:59",
      "2026-10-15 08:30:00", "2026-11-15 08:30:00"},
     {"at that time", "UTC", "2026-01-15 08:30:00", NULL, false, "2026-11-15 08:30:00",
@@ -51,7 +56,7 @@ static const struct row {
      "2026-02-28 00:00:00", "2026-02-28 00:00:00", "2026-03-31 00:00:00"},
     {"and before it", "UTC", "2026-01-31 00:00:00", NULL, false, "2026-02-27 23:59:59",
      "2026-01-31 00:00:00", "2026-02-28 00:00:00"},
-    {"the clock on the wall keeps its time", "Europe/Oslo", "2026-01-10 11:00:00", NULL, false,
+    {"the clock on the wall keeps its time", RULE_OSLO, "2026-01-10 11:00:00", NULL, false,
      "2026-07-10 09:59:59", "2026-06-10 10:00:00", "2026-07-10 10:00:00"},
     {"not yet", "UTC", "2026-12-01 00:00:00", NULL, false, "2026-11-30 23:59:59", NULL,
      "2026-12-01 00:00:00"},
@@ -73,7 +78,8 @@ static void every_row(void **state UNUSED)
         const struct row *r = &rows[i];
         struct plan p = {moment(r->start), moment(r->end), r->is_once, 0, 0, 0};
         struct plan_period got;
-        plan_period_at(&p, zone_find(slice_of(r->zone)), moment(r->now), &got);
+        struct zone zone = zone_of(slice_of(r->zone));
+        plan_period_at(&p, &zone, moment(r->now), &got);
         check_int(r->name, got.is_open, r->want_begin != NULL);
         check_int(r->name, got.begin, moment(r->want_begin));
         check_int(r->name, got.end, moment(r->want_end));
@@ -83,11 +89,13 @@ static void every_row(void **state UNUSED)
 /* Without a gap and without an overlap, for any start, zone and moment. */
 static void periods_touch(void **state UNUSED)
 {
-    static const char *const zones[] = {"UTC", "Europe/Oslo", "Europe/London"};
+    static const char *const zones[] = {"UTC0",        RULE_OSLO,     RULE_LONDON,
+                                        RULE_NEW_YORK, RULE_AUCKLAND, RULE_LORD_HOWE};
     uint64_t random = 7;
     for (int i = 0; i < 20000; i++) {
         random = random * 6364136223846793005u + 1442695040888963407u;
-        const struct zone *z = zone_find(slice_of(zones[i % 3]));
+        struct zone zone = zone_of(slice_of(zones[i % COUNT_OF(zones)]));
+        const struct zone *z = &zone;
         stamp start = moment("2024-01-01 00:00:00") +
                       (span)(random >> 20) % (700 * SPAN_DAY) / SPAN_SECOND * SPAN_SECOND;
         struct plan p = {.start = i % 2 ? start : 0};
@@ -110,11 +118,11 @@ static void credit_ends(void **state UNUSED)
     struct plan p = {.credit = 500, .credit_until = moment("2026-11-25 00:00:00")};
     struct plan_period got;
     struct limit limit = {.rule = {.max = 10, .window = RULE_PERIOD}};
-    plan_period_at(&p, zone_find(SLICE("UTC")), moment("2026-11-24 23:59:59"), &got);
+    plan_period_at(&p, &zone_utc, moment("2026-11-24 23:59:59"), &got);
     plan_bind(&p, &got, &limit);
     assert_int_equal(limit.credit, 500);
     assert_int_equal(got.until, p.credit_until);
-    plan_period_at(&p, zone_find(SLICE("UTC")), p.credit_until, &got);
+    plan_period_at(&p, &zone_utc, p.credit_until, &got);
     plan_bind(&p, &got, &limit);
     assert_int_equal(limit.credit, 0);
     assert_int_equal(got.until, moment("2026-12-01 00:00:00"));

@@ -2,6 +2,7 @@
 #include "policy/wording.h"
 
 #include "../check.h"
+#include "zones.h"
 
 #include <stdio.h>
 
@@ -70,13 +71,15 @@ static struct limit_verdict verdict_of(const struct row *r)
     return v;
 }
 
+static struct zone central; /* of Oslo and Berlin */
+
 static void every_row(void **state UNUSED)
 {
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         const struct row *r = &rows[i];
         struct limit_verdict v = verdict_of(r);
-        struct wording_voice voice = {wording_language_of(slice_of(r->language)),
-                                      zone_find(SLICE("Europe/Oslo")), NOW};
+        struct wording_voice voice = {wording_language_of(slice_of(r->language)), &central,
+                                      NOW};
         struct wording w;
         wording_refusal(&voice, &v, &w);
         check_int(r->rule, w.reply.code, r->code);
@@ -89,7 +92,7 @@ static void a_lock_says_why(void **state UNUSED)
     struct row r = {
         .rule = "account messages 500/30m lock", .used = 500, .asked = 1, .wait = 1};
     struct limit_verdict v = verdict_of(&r);
-    struct wording_voice voice = {WORDING_SV, zone_find(SLICE("UTC")), NOW};
+    struct wording_voice voice = {WORDING_SV, &zone_utc, NOW};
     struct wording w;
     wording_lock(&voice, &v, STAMP_NEVER, &w);
     check_int("for good", w.reply.code, 550);
@@ -140,8 +143,7 @@ static void every_text_fits(void **state UNUSED)
             .is_after_held = kind == 1,
             .never_fits = kind == 2,
         };
-        struct wording_voice voice = {(enum wording_language)language,
-                                      zone_find(SLICE("Europe/Berlin")), NOW};
+        struct wording_voice voice = {(enum wording_language)language, &central, NOW};
         wording_refusal(&voice, &v, &w);
         check_form(&w);
         assert_true(w.reply.code < 500);
@@ -171,7 +173,7 @@ static void data_is_read_back(void **state UNUSED)
     assert_true(
         rule_parse(SLICE("account recipients 1000/1d attempts defer"), &v.rule, &error, &word));
     for (unsigned i = 0; i < WORDING_LANGUAGES; i++) {
-        struct wording_voice voice = {(enum wording_language)i, zone_find(SLICE("UTC")), NOW};
+        struct wording_voice voice = {(enum wording_language)i, &zone_utc, NOW};
         struct wording out;
         wording_refusal(&voice, &v, &out);
         slice before = out.reply.text;
@@ -182,7 +184,7 @@ static void data_is_read_back(void **state UNUSED)
         assert_true(data.used == 1300 && data.max == 1000 && data.again == NOW + SPAN_DAY);
         check_slice("rule", data.rule, SLICE("account recipients 1000/1d attempts defer"));
     }
-    struct wording_voice voice = {WORDING_EN, zone_find(SLICE("UTC")), NOW};
+    struct wording_voice voice = {WORDING_EN, &zone_utc, NOW};
     struct wording out;
     v.free_at = STAMP_NEVER;
     wording_refusal(&voice, &v, &out);
@@ -197,6 +199,7 @@ static void data_is_read_back(void **state UNUSED)
 
 int main(void)
 {
+    central = zone_of(SLICE(RULE_OSLO));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row),        cmocka_unit_test(data_is_read_back),
         cmocka_unit_test(a_lock_says_why),  cmocka_unit_test(every_text_fits),

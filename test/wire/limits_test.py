@@ -1,8 +1,11 @@
 """Limits of people, through a running server: exact over a crash; locks, and their ends."""
+import datetime
+import re
 import smtplib
 import time
+import zoneinfo
 
-from harness import LOGIN
+from harness import LOGIN, wait_for
 
 
 def send(server, count):
@@ -65,3 +68,40 @@ def signs_in(server):
 
 def refused_to_sign_in(server):
     assert not signs_in(server), "the account is not locked"
+
+
+ZONES = ("America/New_York", "Asia/Kolkata", "Pacific/Auckland", "Pacific/Marquesas", "Europe/Oslo")
+
+
+def test_every_zone_of_the_system(case):
+    """The moment at which it works again is told as the clock on the account's wall shows it."""
+    server = case.utpost()
+    server.cli("rule", "add", "account recipients 1/1d defer", "--account", LOGIN)
+    assert send(server, 1) == {}
+    for zone in ZONES:
+        server.cli("account", "set", LOGIN, "--time-zone", zone)
+        wait_for(f"a refusal in the time of {zone}", lambda: tells_time_of(server, zone))
+    server.kill_all()
+    server.start()
+    assert tells_time_of(server, ZONES[-1])
+
+
+def tells_time_of(server, zone):
+    (_, text), = send(server, 1).values()
+    day, clock, name = re.search(r"Works again (\S+) (\S+) (\S+),", text.decode()).groups()
+    local = datetime.datetime.now(zoneinfo.ZoneInfo(zone)) + datetime.timedelta(days=1)
+    told = datetime.datetime.fromisoformat(f"{day} {clock}").replace(tzinfo=local.tzinfo)
+    return abs(told - local) < datetime.timedelta(minutes=5) and name == local.tzname()
+
+
+def test_a_zone_that_nobody_knows(case):
+    server = case.utpost()
+    for command in (("account", "set", LOGIN), ("customer", "set", "example")):
+        wrong = server.cli(*command, "--time-zone", "Europe/Atlantis", check=False)
+        assert wrong.returncode == 1 and "a time zone that the server knows" in wrong.stderr, wrong
+    assert server.ask("account", "show", LOGIN)["time_zone"] is None
+    shown = server.cli("config", "check", check=False)
+    assert shown.returncode == 0, shown
+    server.conf.write_text(server.conf.read_text() + "\n[notices]\ntime-zone = Europe/Atlantis\n")
+    wrong = server.cli("config", "check", check=False)
+    assert wrong.returncode != 0 and "`Europe/Atlantis` is no time zone" in wrong.stderr, wrong
