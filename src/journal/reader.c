@@ -201,7 +201,7 @@ uint64_t journal_reader_position(const struct journal_reader *r)
     return r->position;
 }
 
-/* The end of the whole records of the segment, or its base when it has no header: there the one
+/* The end of the whole batches of the segment, or its base when it has no header: there the one
  * before it ends. */
 static int find_segment_end(struct env *env, const char *dir, uint64_t base, uint64_t *end)
 {
@@ -216,6 +216,7 @@ static int find_segment_end(struct env *env, const char *dir, uint64_t base, uin
     uint64_t size;
     struct scan scan = {0};
     uint64_t position = base;
+    struct scan_batch batch = {0};
     err = env_size(env, fd, &size);
     if (err == 0)
         err = segment_read_header(env, fd, base, &h);
@@ -223,14 +224,16 @@ static int find_segment_end(struct env *env, const char *dir, uint64_t base, uin
         struct journal_record record;
         scan_enter(&scan, env, fd, base, h.key);
         position += SEGMENT_HEADER_LEN;
-        while ((err = scan_record(&scan, position, base + size, &record)) == 0)
+        while ((err = scan_record(&scan, position, base + size, &record)) == 0) {
+            scan_batch_note(&batch, &record);
             position = record.next;
+        }
     }
     scan_fini(&scan);
     env_close(env, fd);
     if (err != -EBADMSG)
         return err;
-    *end = position;
+    *end = batch.left > 0 ? batch.start : position;
     return 0;
 }
 

@@ -39,7 +39,7 @@ int journal_next(struct journal_reader *r, struct journal_record *out) MUST_USE 
 /* Where the next record will be read from. */
 uint64_t journal_reader_position(const struct journal_reader *r) NONNULL(1);
 
-/* Where a journal ends that its writer has not opened yet, as far as its records are whole: for
+/* Where a journal ends that its writer has not opened yet, as far as its batches are whole: for
  * who must know what it says before that. Bytes that were never synced may be among them; the
  * writer, when it recovers, keeps and syncs them. Nothing is changed. 0, -ENOENT when there is
  * no journal, or another -errno. */

@@ -26,7 +26,8 @@ struct recovery {
 /* Damage, or the place where the journal ends: not known before all of the segment is read. */
 struct gaps {
     struct quarantine all;
-    uint64_t last_whole; /* end of the last whole record */
+    uint64_t last_whole;     /* end of the last whole record */
+    struct scan_batch batch; /* the last one */
 };
 
 uint64_t journal_queue_id(enum record_type type, slice fields)
@@ -71,11 +72,13 @@ static int walk_segment(struct recovery *r, uint64_t limit, struct gaps *gaps)
         int err = scan_record(&r->scan, position, limit, &record);
         if (err == 0) {
             note_record(r, &record);
+            scan_batch_note(&gaps->batch, &record);
             position = gaps->last_whole = record.next;
             continue;
         }
         if (err != -EBADMSG)
             return err;
+        scan_batch_tear(&gaps->batch);
         uint64_t from = position;
         err = scan_search(&r->scan, from + 1, limit, &position);
         if (err == -ENOENT)
@@ -100,24 +103,40 @@ static int check_closed_segment(struct recovery *r, uint64_t end)
     return err;
 }
 
-/* Finds where the last segment, of this many bytes, ends. */
+/* What of these gaps was synced once is damage. *end: where the first one is that was not. */
+static int sort_gaps(struct recovery *r, const struct gaps *gaps, uint64_t limit, uint64_t *end)
+{
+    /* A reader that has been inside the batch has proven all of it. */
+    bool is_proven = gaps->batch.left > 0 && gaps->batch.start < r->proven;
+    uint64_t proven_end = is_proven ? limit : r->proven;
+    for (size_t i = 0; i < gaps->all.count; i++) {
+        struct quarantine_range g = gaps->all.ranges[i];
+        if (g.from >= proven_end) {
+            *end = g.from;
+            return 0;
+        }
+        if (g.to == limit)
+            g.to = round_up(proven_end);
+        *end = g.to > *end ? g.to : *end;
+        int err = quarantine_add(&r->found, g.from, g.to);
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+/* Finds where the last segment, of this many bytes, ends: at the end of a batch, since readers
+ * look for the next segment there and nowhere else. */
 static int check_last_segment(struct recovery *r, uint64_t size)
 {
     uint64_t limit = r->scan.base + size;
     struct gaps gaps = {0};
     int err = walk_segment(r, limit, &gaps);
     uint64_t end = gaps.last_whole;
-    for (size_t i = 0; err == 0 && i < gaps.all.count; i++) {
-        struct quarantine_range g = gaps.all.ranges[i];
-        if (g.from >= r->proven) {
-            end = g.from;
-            break;
-        }
-        if (g.to == limit)
-            g.to = round_up(r->proven);
-        end = g.to > end ? g.to : end;
-        err = quarantine_add(&r->found, g.from, g.to);
-    }
+    if (err == 0)
+        err = sort_gaps(r, &gaps, limit, &end);
+    if (gaps.batch.left > 0 && gaps.batch.start >= r->proven && end > gaps.batch.start)
+        end = gaps.batch.start;
     quarantine_fini(&gaps.all);
     if (err == 0 && end < r->proven) {
         err = quarantine_add(&r->found, end, round_up(r->proven));

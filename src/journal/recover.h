@@ -4,7 +4,7 @@
  * is one of two things:
  *
  *   - cut: it lies behind the last position that is known to have been synced. It was never
- *     acknowledged. The journal ends before it.
+ *     acknowledged. The journal ends before the batch that it is of.
  *   - damage: it lies before that position. It is quarantined (quarantine.h), logged as an
  *     error at every start, and counted; reading goes on at the next record that is whole.
  *

@@ -141,3 +141,16 @@ int scan_search(struct scan *s, uint64_t position, uint64_t limit, uint64_t *fou
         return err;
     }
 }
+
+void scan_batch_note(struct scan_batch *b, const struct journal_record *r)
+{
+    if (r->header.type == RECORD_BATCH)
+        *b = (struct scan_batch){r->position, record_get_u64(r->fields, TAG_COUNT), false};
+    else if (b->left > 0 && !b->is_torn)
+        b->left--;
+}
+
+void scan_batch_tear(struct scan_batch *b)
+{
+    b->is_torn = true;
+}

@@ -40,4 +40,14 @@ int scan_record(struct scan *s, uint64_t position, uint64_t limit,
 int scan_search(struct scan *s, uint64_t position, uint64_t limit, uint64_t *found) MUST_USE
     NONNULL(1, 4);
 
+/* The batch that is being read. It was written and synced as one: when a part of it is missing,
+ * and nothing proves that it was synced, all of it never happened. */
+struct scan_batch {
+    uint64_t start; /* of its header */
+    uint64_t left;  /* records of it that were not found */
+    bool is_torn;   /* the next bytes are no record: what comes later is not of it */
+};
+void scan_batch_note(struct scan_batch *b, const struct journal_record *r) NONNULL(1, 2);
+void scan_batch_tear(struct scan_batch *b) NONNULL(1);
+
 #endif

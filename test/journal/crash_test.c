@@ -149,6 +149,7 @@ static void read_on(struct world *w, int which)
     const char *dir = which == ID_SMTPD ? SMTPD : DELIVERY;
     int err = journal_reader_open(&r, w->env, dir, &w->marks[which], w->fold.position[which]);
     CHECK(err == 0);
+    journal_reader_skip_bodies(r); /* as delivery does; bodies are read by read_body */
     struct journal_record record;
     while ((err = journal_next(r, &record)) == 1)
         fold_record(&w->fold, &record);

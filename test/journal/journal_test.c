@@ -242,6 +242,27 @@ static void test_tail_is_cut(void **state)
     journal_reader_close(&r);
 }
 
+/* The header of the last batch and the head of its record are whole, the body is not: who does
+ * not look at bodies must not take it for a record either, once the journal is longer again. */
+static void test_tail_is_cut_for_who_skips_bodies(void **state)
+{
+    struct fixture *f = *state;
+    reopen(f);
+    append(f, RECORD_MESSAGE, 1, 1000);
+    uint64_t last = append(f, RECORD_MESSAGE, 2, 1000);
+    journal_writer_close(&f->writer);
+    atomic_store(&f->mark.durable, 0);
+    damage(f, last + 200, 1);
+    struct journal_reader *r = open_reader(f, 0);
+    journal_reader_skip_bodies(r);
+    reopen(f);
+    append(f, RECORD_MESSAGE, 3, 9000);
+    expect_record(f, r, 1);
+    expect_record(f, r, 3);
+    expect_end(r);
+    journal_reader_close(&r);
+}
+
 static void expect_damage(struct journal_reader *r)
 {
     struct journal_record record;
@@ -681,6 +702,7 @@ int main(void)
         JOURNAL_TEST(test_resume_from_any_record),
         JOURNAL_TEST(test_restart_keeps_everything),
         JOURNAL_TEST(test_tail_is_cut),
+        JOURNAL_TEST(test_tail_is_cut_for_who_skips_bodies),
         JOURNAL_TEST(test_damage_in_head),
         JOURNAL_TEST(test_damage_in_body),
         JOURNAL_TEST(test_damage_of_last_before_restart),
