@@ -183,6 +183,7 @@ def test_power_cuts_under_load(case):
         wait_for("load", lambda goal=len(load.acknowledged) + 20: len(load.acknowledged) >= goal, 60)
         time.sleep(random.random() * 0.3)
         begin = time.monotonic()
+        cut_at.append(begin)
         if not is_disk_alone:
             stop_all(server)
         disk.cut()
