@@ -159,8 +159,9 @@ static bool take_order(struct api_request *r, struct queue_command *c)
     return false;
 }
 
-static void give_order(struct api_request *r, enum queue_verb verb)
+void api_queue_order(struct api_request *r)
 {
+    enum queue_verb verb = r->route->verb;
     struct queue_command c = {.verb = verb};
     if (!take_order(r, &c) || !api_begin(r))
         return;
@@ -178,26 +179,6 @@ static void give_order(struct api_request *r, enum queue_verb verb)
     json_object_set_new(progress, "standing",
                         json_boolean(verb == QUEUE_HOLD && queue_command_is_standing(&c)));
     api_answer(r, is_done(progress) ? 200 : 202, progress);
-}
-
-void api_queue_hold(struct api_request *r)
-{
-    give_order(r, QUEUE_HOLD);
-}
-
-void api_queue_release(struct api_request *r)
-{
-    give_order(r, QUEUE_RELEASE);
-}
-
-void api_queue_retry(struct api_request *r)
-{
-    give_order(r, QUEUE_RETRY);
-}
-
-void api_queue_remove(struct api_request *r)
-{
-    give_order(r, QUEUE_REMOVE);
 }
 
 /* ---- unlocking ---- */

@@ -342,64 +342,6 @@ bool api_take_lock(struct api_request *r, enum account_state *state, stamp *unti
     return true;
 }
 
-const struct api_route api_routes[] = {
-    {"GET", "/v1/customers", api_customers_list},
-    {"POST", "/v1/customers", api_customers_add},
-    {"GET", "/v1/customers/*", api_customer_show},
-    {"PATCH", "/v1/customers/*", api_customer_change},
-    {"DELETE", "/v1/customers/*", api_customer_remove},
-    {"POST", "/v1/customers/*/lock", api_customer_lock},
-    {"POST", "/v1/customers/*/unlock", api_customer_unlock},
-    {"GET", "/v1/accounts", api_accounts_list},
-    {"POST", "/v1/accounts", api_accounts_add},
-    {"GET", "/v1/accounts/*", api_account_show},
-    {"PATCH", "/v1/accounts/*", api_account_change},
-    {"DELETE", "/v1/accounts/*", api_account_remove},
-    {"POST", "/v1/accounts/*/lock", api_account_lock},
-    {"GET", "/v1/accounts/*/plan", api_account_plan_show},
-    {"POST", "/v1/accounts/*/plan", api_account_plan},
-    {"POST", "/v1/accounts/*/unlock", api_account_unlock},
-    {"GET", "/v1/accounts/*/credentials", api_credentials_list},
-    {"POST", "/v1/accounts/*/credentials", api_credentials_add},
-    {"DELETE", "/v1/credentials/*", api_credential_remove},
-    {"GET", "/v1/presets", api_presets_list},
-    {"GET", "/v1/presets/*", api_preset_show},
-    {"GET", "/v1/accounts/*/rules", api_account_rules},
-    {"POST", "/v1/accounts/*/rules", api_account_rule_add},
-    {"DELETE", "/v1/accounts/*/rules/*", api_account_rule_remove},
-    {"POST", "/v1/accounts/*/preset", api_account_preset},
-    {"GET", "/v1/accounts/*/quota", api_account_quota},
-    {"GET", "/v1/customers/*/rules", api_customer_rules},
-    {"POST", "/v1/customers/*/rules", api_customer_rule_add},
-    {"DELETE", "/v1/customers/*/rules/*", api_customer_rule_remove},
-    {"POST", "/v1/customers/*/preset", api_customer_preset},
-    {"GET", "/v1/locks", api_locks_list},
-    {"GET", "/v1/locks/*", api_lock_show},
-    {"GET", "/v1/queue", api_queue_list},
-    {"GET", "/v1/queue/*", api_queue_show},
-    {"POST", "/v1/queue/hold", api_queue_hold},
-    {"POST", "/v1/queue/release", api_queue_release},
-    {"POST", "/v1/queue/retry", api_queue_retry},
-    {"POST", "/v1/queue/remove", api_queue_remove},
-    {"GET", "/v1/commands/*", api_command_show},
-    {"GET", "/v1/messages", api_messages_list},
-    {"POST", "/v1/messages", api_message_send},
-    {"GET", "/v1/trace", api_trace},
-    {"GET", "/v1/why", api_why},
-    {"GET", "/v1/accounts/*/usage", api_usage},
-    {"GET", "/v1/accounts/*/errors", api_errors},
-    {"POST", "/v1/erase", api_erase},
-    {"GET", "/v1/tokens", api_tokens_list},
-    {"POST", "/v1/tokens", api_tokens_add},
-    {"DELETE", "/v1/tokens/*", api_token_remove},
-    {"GET", "/v1/openapi.json", api_openapi},
-    {"GET", "/metrics", api_metrics},
-    {"GET", "/v1/status", api_status},
-    {"GET", "/v1/config", api_config_show},
-};
-
-const size_t api_route_count = COUNT_OF(api_routes);
-
 static bool matches(struct api_request *r, slice path, const char *pattern)
 {
     slice rest = slice_of(pattern);
@@ -425,11 +367,12 @@ void api_dispatch(struct api_request *r, slice path)
         is_known = true;
         if (strcmp(r->method, api_routes[i].method) != 0)
             continue;
-        if (r->access < api_route_needs(&api_routes[i]))
+        r->route = &api_routes[i];
+        if (r->access < r->route->who)
             api_error(r, 403, "out-of-scope", "See: utpost token add --help",
                       "This token may not do this.");
         else
-            api_routes[i].handler(r);
+            r->route->handler(r);
         return;
     }
     if (is_known)

@@ -66,7 +66,8 @@ struct api_request {
     bool is_tcp;
     uid_t uid;
     stamp now;
-    json_t *body;             /* an object; empty when nothing was sent */
+    json_t *body; /* an object; empty when nothing was sent */
+    const struct api_route *route;
     slice args[API_ARGS_MAX]; /* of the path, where the route has '*' */
     unsigned status;
     json_t *answer;
@@ -77,15 +78,21 @@ struct api_request {
 
 typedef void api_handler(struct api_request *r);
 
+/* query, body: names with blanks between; a "!" marks what must be there. */
 struct api_route {
     const char *method;
     const char *pattern; /* '*': one part of the path, given to the handler */
     api_handler *handler;
+    enum api_access who; /* may use it, and all who may more */
+    const char *summary;
+    const char *query;
+    const char *body;
+    /* for handlers of several routes: */
+    bool is_of_customer; /* else of an account */
+    enum queue_verb verb;
 };
 extern const struct api_route api_routes[];
 extern const size_t api_route_count;
-/* Who may use it (api_routes.c). */
-enum api_access api_route_needs(const struct api_route *route) NONNULL(1);
 /* Gives the request the access of its token: "Bearer …". */
 void api_admit_token(struct api_request *r, slice authorization) NONNULL(1);
 
@@ -146,14 +153,10 @@ api_handler api_accounts_list, api_accounts_add, api_account_show, api_account_c
     api_account_plan;
 api_handler api_credentials_list, api_credentials_add, api_credential_remove;
 api_handler api_presets_list, api_preset_show;
-api_handler api_account_rules, api_account_rule_add, api_account_rule_remove,
-    api_account_preset, api_account_quota;
-api_handler api_customer_rules, api_customer_rule_add, api_customer_rule_remove,
-    api_customer_preset;
+api_handler api_rules_show, api_rule_add, api_rule_remove, api_preset_set, api_account_quota;
 api_handler api_locks_list, api_lock_show;
 api_handler api_queue_list, api_queue_show, api_status, api_config_show;
-api_handler api_queue_hold, api_queue_release, api_queue_retry, api_queue_remove,
-    api_command_show, api_why;
+api_handler api_queue_order, api_command_show, api_why;
 api_handler api_tokens_list, api_tokens_add, api_token_remove, api_openapi, api_metrics;
 api_handler api_message_send;
 api_handler api_trace, api_messages_list, api_usage, api_errors, api_erase;

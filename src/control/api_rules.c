@@ -79,8 +79,9 @@ struct owner {
 };
 
 /* The one that the path names, with the mutex held; false with an answer. */
-static bool find(struct api_request *r, bool is_customer, struct owner *o)
+static bool find(struct api_request *r, struct owner *o)
 {
+    bool is_customer = r->route->is_of_customer;
     *o = (struct owner){.is_customer = is_customer};
     if (is_customer) {
         o->preset = &o->customer.d.preset;
@@ -166,11 +167,11 @@ static json_t *to_json(struct api_request *r, const struct owner *o)
     return answer;
 }
 
-static void show(struct api_request *r, bool is_customer)
+void api_rules_show(struct api_request *r)
 {
     struct owner o;
     store_lock(r->api->config.store);
-    bool found = find(r, is_customer, &o);
+    bool found = find(r, &o);
     store_unlock(r->api->config.store);
     if (found)
         api_answer(r, 200, to_json(r, &o));
@@ -229,14 +230,14 @@ static bool is_same_kind(const struct rule *a, const struct rule *b)
     return rule_replaces(a, b) && a->action == b->action;
 }
 
-static void add(struct api_request *r, bool is_customer)
+void api_rule_add(struct api_request *r)
 {
     struct owner o;
     struct rule fresh = {0};
     slice replaced = {0};
     if (!api_begin(r))
         return;
-    if (!find(r, is_customer, &o) || !take_rule(r, &o, &fresh)) {
+    if (!find(r, &o) || !take_rule(r, &o, &fresh)) {
         api_rollback(r);
         return;
     }
@@ -262,14 +263,14 @@ static void add(struct api_request *r, bool is_customer)
     put(r, &o, replaced);
 }
 
-static void remove_rule(struct api_request *r, bool is_customer)
+void api_rule_remove(struct api_request *r)
 {
     struct owner o;
     struct rule gone;
     size_t kept = 0;
     if (!api_begin(r))
         return;
-    if (!find(r, is_customer, &o) || !parse_rule(r, r->args[1], &gone)) {
+    if (!find(r, &o) || !parse_rule(r, r->args[1], &gone)) {
         api_rollback(r);
         return;
     }
@@ -290,15 +291,15 @@ static void remove_rule(struct api_request *r, bool is_customer)
     put(r, &o, (slice){0});
 }
 
-static void set_preset(struct api_request *r, bool is_customer)
+void api_preset_set(struct api_request *r)
 {
     static const char *const keys[] = {"preset", NULL};
     struct owner o;
     slice name = {0};
     if (!api_begin(r))
         return;
-    bool is_right = find(r, is_customer, &o) && api_knows_keys(r, keys) &&
-                    api_take_text(r, "preset", NULL, &name);
+    bool is_right =
+        find(r, &o) && api_knows_keys(r, keys) && api_take_text(r, "preset", NULL, &name);
     if (is_right && !api_has(r, "preset")) {
         api_error(r, 400, "bad-value", "The name of a preset; null: none.",
                   "\"preset\" is missing.");
@@ -312,44 +313,4 @@ static void set_preset(struct api_request *r, bool is_customer)
     }
     *o.preset = name;
     put(r, &o, (slice){0});
-}
-
-void api_account_rules(struct api_request *r)
-{
-    show(r, false);
-}
-
-void api_account_rule_add(struct api_request *r)
-{
-    add(r, false);
-}
-
-void api_account_rule_remove(struct api_request *r)
-{
-    remove_rule(r, false);
-}
-
-void api_account_preset(struct api_request *r)
-{
-    set_preset(r, false);
-}
-
-void api_customer_rules(struct api_request *r)
-{
-    show(r, true);
-}
-
-void api_customer_rule_add(struct api_request *r)
-{
-    add(r, true);
-}
-
-void api_customer_rule_remove(struct api_request *r)
-{
-    remove_rule(r, true);
-}
-
-void api_customer_preset(struct api_request *r)
-{
-    set_preset(r, true);
 }
