@@ -104,84 +104,10 @@ uint64_t store_version(const struct store *s)
     return s->committed_version;
 }
 
-int store_outbox_first(struct store *s, uint64_t *version)
-{
-    return sql_number(s->db, "SELECT coalesce(min(version), 0) FROM outbox", NULL, 0, version);
-}
-
-/* What was published may be published again after a crash: the deletion needs no sync. */
-static int empty_outbox(struct store *s, uint64_t up_to)
-{
-    int rc = sql_script(s->db, "PRAGMA synchronous = NORMAL");
-    if (rc == 0)
-        rc = SQL_RUN(s->db, "DELETE FROM outbox WHERE version <= ?1", SQL_I(up_to));
-    int back = sql_script(s->db, "PRAGMA synchronous = FULL");
-    return rc < 0 ? rc : back;
-}
-
-static int publish_rows(struct store *s, sqlite3_stmt *rows, struct arena *a, uint64_t *last)
-{
-    int rc;
-    while ((rc = sql_step(rows)) == 1) {
-        struct store_outbox_row row = {
-            .version = sql_u64(rows, 0),
-            .customer = sql_u64(rows, 1),
-            .account = sql_u64(rows, 2),
-            .credential = sql_u64(rows, 3),
-            .fields = sql_bytes(rows, 4, a),
-        };
-        rc = s->publish(s->publish_ctx, &row);
-        if (rc < 0)
-            return rc;
-        *last = row.version;
-        arena_reset(a);
-    }
-    return rc;
-}
-
-static int publish_outbox(struct store *s)
-{
-    static const char query[] =
-        "SELECT version, customer, account, credential, fields FROM outbox ORDER BY version";
-    struct arena arena = ARENA_INIT;
-    sqlite3_stmt *rows;
-    uint64_t last = 0;
-    if (!s->publish)
-        return -EROFS;
-    int rc = sql_begin(s->db, &rows, query, NULL, 0);
-    if (rc < 0)
-        return rc;
-    rc = publish_rows(s, rows, &arena, &last);
-    sql_end(&rows);
-    arena_fini(&arena);
-    if (last > 0) {
-        int emptied = empty_outbox(s, last);
-        if (rc == 0)
-            rc = emptied;
-    }
-    if (rc < 0)
-        log_error("directory-change-not-published", LOG_E("error", rc));
-    return rc;
-}
-
-/* What a failure or a crash has left, changes before commands. */
-static int publish_waiting(struct store *s)
-{
-    uint64_t first = 0, commands = 0;
-    int rc = store_outbox_first(s, &first);
-    if (rc == 0)
-        rc = sql_number(s->db, "SELECT count(*) FROM commands", NULL, 0, &commands);
-    if (rc == 0 && first != 0)
-        rc = publish_outbox(s);
-    if (rc == 0 && commands != 0)
-        rc = store_commands_publish(s);
-    return rc;
-}
-
 int store_publish(struct store *s)
 {
     store_lock(s);
-    int rc = publish_waiting(s);
+    int rc = store_publish_waiting(s);
     store_unlock(s);
     return rc;
 }
@@ -189,7 +115,7 @@ int store_publish(struct store *s)
 int store_begin(struct store *s)
 {
     store_lock(s);
-    int rc = publish_waiting(s);
+    int rc = store_publish_waiting(s);
     s->has_commands = false;
     if (rc == 0)
         rc = sql_script(s->db, "BEGIN IMMEDIATE");
@@ -225,9 +151,7 @@ int store_commit(struct store *s, int *published)
     bool has_changed = s->version != s->committed_version;
     s->committed_version = s->version;
     s->by = (slice){0};
-    *published = has_changed ? publish_outbox(s) : 0;
-    if (*published == 0 && s->has_commands)
-        *published = store_commands_publish(s);
+    *published = has_changed || s->has_commands ? store_publish_waiting(s) : 0;
     store_unlock(s);
     return 0;
 }
@@ -236,20 +160,6 @@ uint64_t store_next_version(struct store *s)
 {
     buf_clear(&s->fields);
     return s->version + 1;
-}
-
-int store_outbox_put(struct store *s, uint64_t customer, uint64_t account, uint64_t credential)
-{
-    if (s->by.len > 0)
-        record_put(&s->fields, TAG_BY, s->by);
-    if (s->fields.error)
-        return s->fields.error;
-    int rc = SQL_RUN(s->db, "INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5)",
-                     SQL_I(s->version + 1), SQL_I(customer), SQL_I(account), SQL_I(credential),
-                     SQL_B(buf_slice(&s->fields)));
-    if (rc == 0)
-        s->version++;
-    return rc;
 }
 
 int store_restated(struct store *s, uint64_t version)
@@ -268,6 +178,32 @@ int store_restated(struct store *s, uint64_t version)
     }
     s->version = s->committed_version = version;
     return 0;
+}
+
+int store_read_one(struct store *s, sqlite3_stmt **row, store_read_fn *read, struct arena *a,
+                   void *out)
+{
+    int rc = sql_step(*row);
+    if (rc == 0)
+        rc = -ENOENT;
+    else if (rc == 1)
+        rc = read(s, *row, a, out);
+    sql_end(row);
+    return rc;
+}
+
+int store_read_list(struct store *s, sqlite3_stmt **row, store_read_fn *read, struct arena *a,
+                    void *list, size_t size)
+{
+    int count = 0;
+    int rc;
+    while ((rc = sql_step(*row)) == 1) {
+        rc = read(s, *row, a, (char *)list + size * (size_t)count++);
+        if (rc < 0)
+            break;
+    }
+    sql_end(row);
+    return rc < 0 ? rc : count;
 }
 
 int store_count(struct store *s, struct store_counts *out)

@@ -35,9 +35,9 @@ static int read_senders(struct store *s, struct arena *a, struct directory_accou
     return rc;
 }
 
-static int read_row(struct store *s, sqlite3_stmt *row, struct arena *a,
-                    struct store_account *out)
+static int read_row(struct store *s, sqlite3_stmt *row, struct arena *a, void *to)
 {
+    struct store_account *out = to;
     *out = (struct store_account){
         .d = {.id = sql_u64(row, 0),
               .customer = sql_u64(row, 1),
@@ -101,14 +101,8 @@ int store_account_get(struct store *s, uint64_t id, struct arena *a, struct stor
     struct store_account found;
     sqlite3_stmt *row;
     int rc = SQL_QUERY(s->db, &row, "SELECT " COLUMNS " WHERE a.id = ?1", SQL_I(id));
-    if (rc < 0)
-        return rc;
-    rc = sql_step(row);
     if (rc == 0)
-        rc = -ENOENT;
-    else if (rc == 1)
-        rc = read_row(s, row, a, &found);
-    sql_end(&row);
+        rc = store_read_one(s, &row, read_row, a, &found);
     if (rc == 0)
         *out = found;
     return rc;
@@ -122,20 +116,12 @@ int store_account_list(struct store *s, uint64_t customer, uint64_t after, unsig
         " ORDER BY a.id LIMIT ?3";
     sqlite3_stmt *row;
     struct store_account *list = arena_array(a, struct store_account, limit);
-    int count = 0;
     int rc = SQL_QUERY(s->db, &row, query, SQL_I(after), SQL_I(customer), SQL_I(limit));
-    if (rc < 0)
-        return rc;
-    while ((rc = sql_step(row)) == 1) {
-        rc = read_row(s, row, a, &list[count++]);
-        if (rc < 0)
-            break;
-    }
-    sql_end(&row);
-    if (rc < 0)
-        return rc;
-    *out = list;
-    return count;
+    if (rc == 0)
+        rc = store_read_list(s, &row, read_row, a, list, sizeof(*list));
+    if (rc >= 0)
+        *out = list;
+    return rc;
 }
 
 static stamp stored_until(const struct directory_account *a)

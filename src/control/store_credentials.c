@@ -35,9 +35,9 @@ static int read_others(struct store *s, struct arena *a, struct store_credential
     return rc;
 }
 
-static int read_row(struct store *s, sqlite3_stmt *row, struct arena *a,
-                    struct store_credential *out)
+static int read_row(struct store *s, sqlite3_stmt *row, struct arena *a, void *to)
 {
+    struct store_credential *out = to;
     *out = (struct store_credential){
         .d = {.id = sql_u64(row, 0),
               .account = sql_u64(row, 1),
@@ -60,14 +60,8 @@ int store_credential_get(struct store *s, uint64_t id, struct arena *a,
     struct store_credential found;
     sqlite3_stmt *row;
     int rc = SQL_QUERY(s->db, &row, "SELECT " COLUMNS " WHERE x.id = ?1", SQL_I(id));
-    if (rc < 0)
-        return rc;
-    rc = sql_step(row);
     if (rc == 0)
-        rc = -ENOENT;
-    else if (rc == 1)
-        rc = read_row(s, row, a, &found);
-    sql_end(&row);
+        rc = store_read_one(s, &row, read_row, a, &found);
     if (rc == 0)
         *out = found;
     return rc;
@@ -81,20 +75,12 @@ int store_credential_list(struct store *s, uint64_t account, uint64_t after, uns
         " ORDER BY x.id LIMIT ?3";
     sqlite3_stmt *row;
     struct store_credential *list = arena_array(a, struct store_credential, limit);
-    int count = 0;
     int rc = SQL_QUERY(s->db, &row, query, SQL_I(after), SQL_I(account), SQL_I(limit));
-    if (rc < 0)
-        return rc;
-    while ((rc = sql_step(row)) == 1) {
-        rc = read_row(s, row, a, &list[count++]);
-        if (rc < 0)
-            break;
-    }
-    sql_end(&row);
-    if (rc < 0)
-        return rc;
-    *out = list;
-    return count;
+    if (rc == 0)
+        rc = store_read_list(s, &row, read_row, a, list, sizeof(*list));
+    if (rc >= 0)
+        *out = list;
+    return rc;
 }
 
 /* An address range or a user that would sign in two: which of them it is could not be told.

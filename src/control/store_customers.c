@@ -11,9 +11,9 @@ enum { DEPTH_MAX = 8 };
     "c.preset, c.unlocked"                                                                     \
     " FROM customers c LEFT JOIN customers p ON p.id = c.parent"
 
-static int read_row(struct store *s, sqlite3_stmt *row, struct arena *a,
-                    struct store_customer *out)
+static int read_row(struct store *s, sqlite3_stmt *row, struct arena *a, void *to)
 {
+    struct store_customer *out = to;
     *out = (struct store_customer){
         .d = {.id = sql_u64(row, 0),
               .parent = sql_u64(row, 1),
@@ -64,14 +64,8 @@ int store_customer_get(struct store *s, uint64_t id, struct arena *a,
     struct store_customer found;
     sqlite3_stmt *row;
     int rc = SQL_QUERY(s->db, &row, "SELECT " COLUMNS " WHERE c.id = ?1", SQL_I(id));
-    if (rc < 0)
-        return rc;
-    rc = sql_step(row);
     if (rc == 0)
-        rc = -ENOENT;
-    else if (rc == 1)
-        rc = read_row(s, row, a, &found);
-    sql_end(&row);
+        rc = store_read_one(s, &row, read_row, a, &found);
     if (rc == 0)
         *out = found;
     return rc;
@@ -82,21 +76,13 @@ int store_customer_list(struct store *s, uint64_t after, unsigned limit, struct 
 {
     sqlite3_stmt *row;
     struct store_customer *list = arena_array(a, struct store_customer, limit);
-    int count = 0;
     int rc = SQL_QUERY(s->db, &row, "SELECT " COLUMNS " WHERE c.id > ?1 ORDER BY c.id LIMIT ?2",
                        SQL_I(after), SQL_I(limit));
-    if (rc < 0)
-        return rc;
-    while ((rc = sql_step(row)) == 1) {
-        rc = read_row(s, row, a, &list[count++]);
-        if (rc < 0)
-            break;
-    }
-    sql_end(&row);
-    if (rc < 0)
-        return rc;
-    *out = list;
-    return count;
+    if (rc == 0)
+        rc = store_read_list(s, &row, read_row, a, list, sizeof(*list));
+    if (rc >= 0)
+        *out = list;
+    return rc;
 }
 
 /* No customer is among its own resellers, and the chain has an end. */

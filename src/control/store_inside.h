@@ -27,8 +27,18 @@ uint64_t store_next_version(struct store *s) NONNULL(1);
 int store_outbox_put(struct store *s, uint64_t customer, uint64_t account,
                      uint64_t credential) MUST_USE NONNULL(1);
 
-/* Publishes the commands that wait. 0 or -errno. */
-int store_commands_publish(struct store *s) MUST_USE NONNULL(1);
+/* Hands what waits to the publisher, changes before commands. 0 or -errno, logged. */
+int store_publish_waiting(struct store *s) MUST_USE NONNULL(1);
+
+/* One row of a query; what it has lives in the arena. 0 or -errno. */
+typedef int store_read_fn(struct store *s, sqlite3_stmt *row, struct arena *a, void *out);
+/* The first row of a query that was begun; ends it. 0, -ENOENT: there is none, or -errno: *out
+ * may have been written to. */
+int store_read_one(struct store *s, sqlite3_stmt **row, store_read_fn *read, struct arena *a,
+                   void *out) MUST_USE NONNULL(1, 2, 3, 4, 5);
+/* All its rows, of which the list has room: their count or -errno; ends it. `size`: of one. */
+int store_read_list(struct store *s, sqlite3_stmt **row, store_read_fn *read, struct arena *a,
+                    void *list, size_t size) MUST_USE NONNULL(1, 2, 3, 4, 5);
 
 enum store_rules { STORE_CUSTOMER_RULES, STORE_ACCOUNT_RULES };
 /* The owner's rules, in the arena. -EBADMSG: one cannot be read. */

@@ -25,9 +25,9 @@ int store_token_remove(struct store *s, uint64_t id)
     "SELECT t.id, t.scope, t.account, a.login, t.label, t.created FROM tokens t LEFT" \
     " JOIN accounts a ON a.id = t.account "
 
-static void take(sqlite3_stmt *row, struct arena *a, struct store_token *out)
+static int read_row(struct store *s UNUSED, sqlite3_stmt *row, struct arena *a, void *to)
 {
-    *out = (struct store_token){
+    *(struct store_token *)to = (struct store_token){
         .id = sql_u64(row, 0),
         .scope = (enum token_scope)sql_u64(row, 1),
         .account = sql_u64(row, 2),
@@ -35,34 +35,26 @@ static void take(sqlite3_stmt *row, struct arena *a, struct store_token *out)
         .label = sql_bytes(row, 4, a),
         .created = (stamp)sql_u64(row, 5),
     };
+    return 0;
 }
 
 int store_token_find(struct store *s, slice hash, struct arena *a, struct store_token *out)
 {
     sqlite3_stmt *row;
     int rc = SQL_QUERY(s->db, &row, TOKEN_COLUMNS "WHERE t.hash = ?1", SQL_B(hash));
-    if (rc < 0)
-        return rc;
-    rc = sql_step(row);
-    if (rc == 1)
-        take(row, a, out);
-    sql_end(&row);
-    return rc < 0 ? rc : rc == 1 ? 0 : -ENOENT;
+    return rc < 0 ? rc : store_read_one(s, &row, read_row, a, out);
 }
 
 int store_token_list(struct store *s, uint64_t after, unsigned limit, struct arena *a,
                      struct store_token **out)
 {
     sqlite3_stmt *row;
-    unsigned n = 0;
+    struct store_token *list = arena_array(a, struct store_token, limit);
     int rc = SQL_QUERY(s->db, &row, TOKEN_COLUMNS "WHERE t.id > ?1 ORDER BY t.id LIMIT ?2",
                        SQL_I(after), SQL_I(limit));
-    if (rc < 0)
-        return rc;
-    struct store_token *list = arena_array(a, struct store_token, limit);
-    while (n < limit && (rc = sql_step(row)) == 1)
-        take(row, a, &list[n++]);
-    sql_end(&row);
-    *out = list;
-    return rc < 0 ? rc : (int)n;
+    if (rc == 0)
+        rc = store_read_list(s, &row, read_row, a, list, sizeof(*list));
+    if (rc >= 0)
+        *out = list;
+    return rc;
 }
