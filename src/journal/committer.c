@@ -207,6 +207,7 @@ static void publish(struct committer *c)
 
 static void finish(struct committer *c, struct journal_entry *list, int result)
 {
+    bool is_empty = !list;
     while (list) {
         struct journal_entry *e = list;
         list = e->next; /* done may give the entry back */
@@ -215,6 +216,8 @@ static void finish(struct committer *c, struct journal_entry *list, int result)
         atomic_fetch_add(result < 0 ? &c->failures : &c->records, 1);
         e->done(e);
     }
+    if (!is_empty && c->config.batch_done)
+        c->config.batch_done(c->config.ctx);
 }
 
 /* ---- failure ---- */

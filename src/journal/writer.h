@@ -53,6 +53,10 @@ struct journal_config {
     const char *const *readers;
     size_t reader_count;
     uint64_t max_bytes; /* disk use at which appends fail with -ENOSPC; 0: no bound */
+    /* Called on the committer's thread behind the last `done` of a batch, so that what these
+     * have gathered is handed over once; may be NULL. */
+    void (*batch_done)(void *ctx);
+    void *ctx;
 };
 
 struct journal_recovery {

@@ -18,6 +18,7 @@ struct limiting *limiting_new(const struct limiting_config *c)
     l->acquaintances = acquaintances_new(seed);
     map_init(&l->locks, seed);
     map_init(&l->attempts, seed);
+    l->settling_end = &l->settling;
     pthread_mutex_init(&l->mutex, NULL);
     limiting_restore(l);
     return l;
@@ -355,26 +356,56 @@ static void tally_hold(void *ctx, const struct rule *rule, uint64_t amount, bool
 }
 
 void limiting_settle(struct limiting *l, struct limiting_charge *c,
-                     const struct journal_entry *e)
+                     const struct journal_entry *e, struct limiting_after *a)
 {
+    limiting_passed(l, e);
     if (c->is_held) {
-        pthread_mutex_lock(&l->mutex);
-        stamp now = limiting_now(l);
-        uint64_t counted = record_get_u64(e->fields, TAG_COUNTED_AT);
-        if (e->result == 0)
-            limiter_each_hold(&c->held, tally_hold, &l->tally);
-        if (e->result == 0 && c->counts_new)
-            limiting_acquaint(l, c->account, e->fields, now);
-        if (e->result == 0)
-            limiter_commit(l->limiter, &c->held, counted ? (stamp)counted : e->header.at);
-        else
-            release(l, c, now);
-        c->is_held = false;
-        limiting_passed(l, e);
-        pthread_mutex_unlock(&l->mutex);
+        c->next = NULL;
+        c->entry = e;
+        *l->settling_end = c;
+        l->settling_end = &c->next;
+    }
+    if (a->is_listed)
+        return;
+    a->is_listed = true;
+    a->next = l->afters;
+    l->afters = a;
+}
+
+static void settle(struct limiting *l, struct limiting_charge *c, stamp now)
+{
+    const struct journal_entry *e = c->entry;
+    if (e->result < 0) {
+        release(l, c, now);
         return;
     }
-    limiting_passed(l, e);
+    uint64_t counted = record_get_u64(e->fields, TAG_COUNTED_AT);
+    limiter_each_hold(&c->held, tally_hold, &l->tally);
+    if (c->counts_new)
+        limiting_acquaint(l, c->account, e->fields, now);
+    limiter_commit(l->limiter, &c->held, counted ? (stamp)counted : e->header.at);
+    c->is_held = false;
+}
+
+/* Counters and position move together: a snapshot is of one position. */
+void limiting_settle_batch(struct limiting *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    stamp now = limiting_now(l);
+    for (struct limiting_charge *c = l->settling; c; c = c->next)
+        settle(l, c, now);
+    if (l->passed > 0)
+        atomic_store(&l->position, l->passed);
+    pthread_mutex_unlock(&l->mutex);
+    l->settling = NULL;
+    l->settling_end = &l->settling;
+    for (struct limiting_after *a = l->afters; a;) {
+        struct limiting_after *next = a->next;
+        a->is_listed = false;
+        a->fn(a);
+        a = next;
+    }
+    l->afters = NULL;
 }
 
 /* ---- asking ---- */

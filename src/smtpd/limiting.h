@@ -70,9 +70,11 @@ uint64_t limiting_version(const struct limiting *l) NONNULL(1);
 /* All of smtpd's own records before it have been settled; grows. Lock-free. */
 uint64_t limiting_position(const struct limiting *l) NONNULL(1);
 
-/* What one transaction holds: zeroed at first and after limiting_settle and limiting_release.
- * It may be moved. */
+/* What one transaction holds: zeroed at first and after it was settled or released. It may be
+ * moved until limiting_settle. */
 struct limiting_charge {
+    struct limiting_charge *next; /* in the batch that is being settled */
+    const struct journal_entry *entry;
     struct limiter_reservation held;
     bool is_held;
     bool counts_attempts;
@@ -102,9 +104,21 @@ void limiting_keep_recipients(struct limiting *l, struct limiting_charge *c,
 bool limiting_append(struct limiting *l, struct limiting_charge *c, struct journal_entry *e,
                      struct buf *fields, struct wording *refusal) MUST_USE
     NONNULL(1, 2, 3, 4, 5);
-/* The entry's result is known: called in its `done`, on the committer's thread. */
+/* Who hands over what was settled to its loop: once for all of a batch. */
+struct limiting_after {
+    void (*fn)(struct limiting_after *a); /* on the committer's thread */
+    /* limiting's own: */
+    struct limiting_after *next;
+    bool is_listed;
+};
+/* The entry's result is known: called in its `done`, on the committer's thread. It is settled
+ * with the others of its batch, under the mutex once; until a->fn is called, charge and entry
+ * stay where they are. */
 void limiting_settle(struct limiting *l, struct limiting_charge *c,
-                     const struct journal_entry *e) NONNULL(1, 2, 3);
+                     const struct journal_entry *e, struct limiting_after *a)
+    NONNULL(1, 2, 3, 4);
+/* All of the batch are done: for journal_config.batch_done. */
+void limiting_settle_batch(struct limiting *l) NONNULL(1);
 /* The transaction ends without a record. */
 void limiting_release(struct limiting *l, struct limiting_charge *c) NONNULL(1, 2);
 

@@ -65,6 +65,12 @@ struct limiting {
     _Atomic span ahead;        /* the clock on the wall; follows it in steps */
     span started;
 
+    /* the committer's thread alone: what is settled at the end of the running batch */
+    struct limiting_charge *settling;
+    struct limiting_charge **settling_end;
+    struct limiting_after *afters;
+    uint64_t passed; /* behind our last entry that was committed */
+
     /* the loop's */
     unsigned ticks;
     struct job job;
@@ -88,7 +94,7 @@ void limiting_to_wall(const struct limiting *l, struct limit_verdict *v, stamp n
     NONNULL(1, 2);
 /* Plans go by the clock on the wall: notices that it was set. Under the mutex. */
 void limiting_heed_wall(struct limiting *l, span ahead) NONNULL(1);
-/* An entry of ours was committed: the position moves behind it. */
+/* An entry of ours was committed: with its batch the position moves behind it. */
 void limiting_passed(struct limiting *l, const struct journal_entry *e) NONNULL(1, 2);
 /* Limits as the directory has them, bound to who sends. */
 size_t limiting_limits(struct limiting *l, uint64_t account, uint64_t credential,

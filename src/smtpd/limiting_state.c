@@ -13,7 +13,7 @@ void limiting_passed(struct limiting *l, const struct journal_entry *e)
 {
     const struct record_header *h = &e->header;
     if (e->result == 0)
-        atomic_store(&l->position, e->position + record_size(h->fields_len, h->body_len));
+        l->passed = e->position + record_size(h->fields_len, h->body_len);
 }
 
 /* ---- what is restored ---- */

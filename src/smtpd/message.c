@@ -39,10 +39,12 @@ struct message {
 };
 
 static void on_committed(struct loop_task *t);
+static void hand_over(struct limiting_after *a);
 
 void message_store_init(struct message_store *st)
 {
     st->task = (struct loop_task){.fn = on_committed};
+    st->after = (struct limiting_after){.fn = hand_over};
     atomic_init(&st->committed, NULL);
 }
 
@@ -401,21 +403,34 @@ static void on_committed(struct loop_task *t)
     message_store_settle(CONTAINER_OF(t, struct message_store, task));
 }
 
-/* On the committer's thread: hands over; the first of a burst wakes the loop. */
+/* On the committer's thread: all that is done of a batch, and the loop is woken once. */
+static void hand_over(struct limiting_after *a)
+{
+    struct message_store *st = CONTAINER_OF(a, struct message_store, after);
+    struct message *before = atomic_load(&st->committed);
+    do {
+        st->done_oldest->next = before;
+    } while (!atomic_compare_exchange_weak(&st->committed, &before, st->done_newest));
+    st->done_newest = st->done_oldest = NULL;
+    if (!before)
+        loop_post(st->loop, &st->task);
+}
+
+/* On the committer's thread. */
 static void entry_done(struct journal_entry *e)
 {
     struct message *m = CONTAINER_OF(e, struct message, entry);
     struct message_store *st = m->store;
     if (m->token && e->result == 0)
         tokens_keep(st->tokens, &m->token, m->id, e->header.at);
+    m->next = st->done_newest;
+    st->done_newest = m;
+    if (!st->done_oldest)
+        st->done_oldest = m;
     if (st->limiting)
-        limiting_settle(st->limiting, &m->charge, e);
-    struct message *newest = atomic_load(&st->committed);
-    do {
-        m->next = newest;
-    } while (!atomic_compare_exchange_weak(&st->committed, &newest, m));
-    if (!newest)
-        loop_post(st->loop, &st->task);
+        limiting_settle(st->limiting, &m->charge, e, &st->after);
+    else
+        hand_over(&st->after);
 }
 
 static void append_record(struct message *m)

@@ -51,7 +51,11 @@ struct message_store {
     unsigned spare_piece_count;
     struct message *spares;
     unsigned spare_count;
-    _Atomic(struct message *) committed; /* pushed by the committer, newest first */
+    /* The committer's thread alone: what is done of the running batch. */
+    struct message *done_newest;
+    struct message *done_oldest;
+    struct limiting_after after;
+    _Atomic(struct message *) committed; /* handed over by the committer, newest first */
     struct loop_task task;
 };
 /* The pointers above must be set; the rest is made. */

@@ -19,6 +19,9 @@ struct policy_service {
     struct list lost;       /* transactions without a connection, oldest first */
     struct list committing; /* whose record is on its way */
     size_t lost_count;
+    /* The committer's thread alone: whose record is of the running batch. */
+    struct policy_transaction *done;
+    struct limiting_after after;
 };
 
 struct policy_connection {
@@ -38,6 +41,7 @@ struct policy_transaction {
     struct policy_service *owner;
     struct policy_connection *connection; /* NULL: it was lost */
     struct journal_entry entry;
+    struct policy_transaction *done_next;
     struct loop_task task;
     struct timer timer; /* lost: counts when it fires */
     struct buf fields;
@@ -69,6 +73,8 @@ void policy_transaction_lose(struct policy_transaction *t) NONNULL(1);
 /* Counts all that were lost, now. */
 void policy_transactions_count(struct policy_service *p) NONNULL(1);
 void policy_transactions_fini(struct policy_service *p) NONNULL(1);
+/* On the committer's thread: the records of those in p->done were settled. */
+void policy_transactions_settled(struct limiting_after *a) NONNULL(1);
 
 /* The record of its transaction is durable (err 0), or could not be made so. */
 void policy_answered(struct policy_connection *c, int err) NONNULL(1);

@@ -158,6 +158,7 @@ struct policy_service *policy_service_new(struct role *role, struct service *ser
     list_init(&p->connections);
     list_init(&p->lost);
     list_init(&p->committing);
+    p->after.fn = policy_transactions_settled;
     p->listener = listener_new(role->loop, fd, on_connection, p);
     return p;
 }

@@ -268,9 +268,22 @@ static void on_settled(struct loop_task *task)
 static void entry_done(struct journal_entry *e)
 {
     struct policy_transaction *t = CONTAINER_OF(e, struct policy_transaction, entry);
-    limiting_settle(t->owner->service->limiting, &t->charge, e);
-    t->task.fn = on_settled;
-    loop_post(t->owner->role->loop, &t->task);
+    struct policy_service *p = t->owner;
+    t->done_next = p->done;
+    p->done = t;
+    limiting_settle(p->service->limiting, &t->charge, e, &p->after);
+}
+
+void policy_transactions_settled(struct limiting_after *a)
+{
+    struct policy_service *p = CONTAINER_OF(a, struct policy_service, after);
+    struct policy_transaction *next;
+    for (struct policy_transaction *t = p->done; t; t = next) {
+        next = t->done_next; /* it may be gone as soon as it is posted */
+        t->task.fn = on_settled;
+        loop_post(p->role->loop, &t->task);
+    }
+    p->done = NULL;
 }
 
 /* False: a limit refuses, the transaction is gone. */

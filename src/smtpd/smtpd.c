@@ -65,6 +65,13 @@ static int open_large(struct env *env)
     return err < 0 ? err : 0;
 }
 
+/* On the committer's thread; all that is in the journal came after limiting was made. */
+static void on_batch_done(void *ctx)
+{
+    struct service *s = ctx;
+    limiting_settle_batch(s->limiting);
+}
+
 static int open_journal(struct smtpd *d)
 {
     size_t reader_count;
@@ -84,6 +91,8 @@ static int open_journal(struct smtpd *d)
         .linger = c->journal.linger,
         .readers = readers,
         .reader_count = reader_count,
+        .batch_done = on_batch_done,
+        .ctx = &d->service,
     };
     struct journal_recovery recovery;
     int err = journal_writer_open(&d->service.journal, &config, &recovery);

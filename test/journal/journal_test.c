@@ -581,6 +581,21 @@ static void count_done(struct journal_entry *e)
     atomic_fetch_add(&told, 1);
 }
 
+/* Behind all of a batch, and once. */
+struct batches {
+    unsigned count;
+    int told; /* when the last one ended */
+};
+
+static void on_batch_done(void *ctx)
+{
+    struct batches *b = ctx;
+    int now = atomic_load(&told);
+    assert_true(now > b->told);
+    b->told = now;
+    b->count++;
+}
+
 static void test_group_commit(void **state)
 {
     struct fixture *f = *state;
@@ -589,6 +604,9 @@ static void test_group_commit(void **state)
     f->config.wake_count = 1;
     f->config.linger = 2 * SPAN_MS;
     f->config.segment_bytes = 0;
+    struct batches batches = {0};
+    f->config.batch_done = on_batch_done;
+    f->config.ctx = &batches;
     reopen(f);
     enum { COUNT = 2000 };
     struct sample *s = calloc(COUNT, sizeof(*s));
@@ -607,6 +625,8 @@ static void test_group_commit(void **state)
     uint64_t wakes = 0;
     assert_int_equal(read(wake, &wakes, sizeof(wakes)), sizeof(wakes));
     assert_in_range(wakes, 2, COUNT / 4);
+    assert_int_equal(batches.told, COUNT);
+    assert_int_equal(batches.count, wakes - 1); /* one of them of the opening */
     close(wake);
     struct journal_reader *r = open_reader(f, 0);
     for (size_t i = 0; i < COUNT; i++) {
