@@ -12,7 +12,7 @@ static uint64_t rotl(uint64_t x, int by)
     return (x << by) | (x >> (64 - by));
 }
 
-static void sip_round(uint64_t v[4])
+static ALWAYS_INLINE void sip_round(uint64_t v[4])
 {
     v[0] += v[1];
     v[2] += v[3];
@@ -83,16 +83,20 @@ static struct map_entry *find(const struct map *m, slice key, uint64_t hash)
     }
 }
 
-void map_fetch_place(const struct map *m, slice key)
+uint64_t map_hash(const struct map *m, slice key)
 {
-    if (m->cap > 0)
-        __builtin_prefetch(&m->entries[(size_t)siphash13(m->seed, key) & (m->cap - 1)]);
+    return siphash13(m->seed, key);
 }
 
-void map_fetch_value(const struct map *m, slice key, size_t len)
+void map_fetch_place(const struct map *m, uint64_t hash)
+{
+    if (m->cap > 0)
+        __builtin_prefetch(&m->entries[(size_t)hash & (m->cap - 1)]);
+}
+
+void map_fetch_value(const struct map *m, uint64_t hash, size_t len)
 {
     enum { LINE = 64, PROBES = 4 };
-    uint64_t hash = m->cap > 0 ? siphash13(m->seed, key) : 0;
     for (size_t probe = 0; m->cap > 0 && probe < PROBES; probe++) {
         const struct map_entry *e = &m->entries[((size_t)hash + probe) & (m->cap - 1)];
         if (is_free(e))
@@ -133,7 +137,12 @@ static void resize(struct map *m)
 
 void *map_get(const struct map *m, slice key)
 {
-    struct map_entry *e = find(m, key, siphash13(m->seed, key));
+    return map_get_hashed(m, key, map_hash(m, key));
+}
+
+void *map_get_hashed(const struct map *m, slice key, uint64_t hash)
+{
+    struct map_entry *e = find(m, key, hash);
     return e ? e->value : NULL;
 }
 

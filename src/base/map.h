@@ -29,11 +29,13 @@ void map_fini(struct map *m) NONNULL(1);
 
 /* The value or NULL. */
 void *map_get(const struct map *m, slice key) NONNULL(1);
-/* Ask the memory for what map_get of this key will touch, without waiting for it: first its
- * place, then so many bytes of what is there. For maps far larger than a processor's caches:
- * several keys are asked for at once, then looked up. */
-void map_fetch_place(const struct map *m, slice key) NONNULL(1);
-void map_fetch_value(const struct map *m, slice key, size_t len) NONNULL(1);
+/* A look-up in steps, for maps far larger than a processor's caches: ask the memory for what it
+ * will touch, without waiting for it (first the key's place, then so many bytes of what is
+ * there), for several keys at once; then look them up. */
+uint64_t map_hash(const struct map *m, slice key) NONNULL(1);
+void map_fetch_place(const struct map *m, uint64_t hash) NONNULL(1);
+void map_fetch_value(const struct map *m, uint64_t hash, size_t len) NONNULL(1);
+void *map_get_hashed(const struct map *m, slice key, uint64_t hash) NONNULL(1);
 /* Sets the value (not NULL) and returns the one that it replaces, or NULL. The entry's key is
  * then the new one. */
 void *map_put(struct map *m, slice key, void *value) NONNULL(1, 3);

@@ -1,17 +1,6 @@
 #include "policy/limiter_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
-
-struct limiter_hold {
-    struct entity *entity;
-    uint32_t counter;
-    struct rule rule;
-    uint64_t max;
-    uint64_t amount;
-    bool is_settled;
-    stamp paced[2]; /* of pace, settled: from when to when it takes its turn */
-};
 
 /* Rules that are asked before mail is accepted; the others are looked at in limiter_settle. */
 static bool refuses(const struct rule *r)
@@ -102,9 +91,10 @@ static bool message_fits(const struct limiter_reservation *r, const struct limit
 }
 
 static struct limiter_hold *hold_of(struct limiter_reservation *r, const struct entity *e,
-                                    uint32_t counter, bool settled_later)
+                                    uint32_t counter, bool settled_later, uint32_t likely)
 {
-    for (uint32_t i = 0; i < r->count; i++) {
+    for (uint32_t n = 0; n < r->count; n++) {
+        uint32_t i = likely + n < r->count ? likely + n : (likely + n) % r->count;
         struct limiter_hold *h = &r->holds[i];
         if (h->entity == e && h->counter == counter &&
             is_settled_later(&h->rule) == settled_later)
@@ -113,67 +103,60 @@ static struct limiter_hold *hold_of(struct limiter_reservation *r, const struct 
     return NULL;
 }
 
-static int make_room(struct limiter_reservation *r, size_t count)
+/* The counter of a limit that was found, for what it says of its period now. */
+static struct counter *counter_at(const struct limiter *l, const struct limit *limits,
+                                  size_t at)
 {
-    if (r->cap - r->count >= count)
-        return 0;
-    struct limiter_hold *holds = reallocarray(r->holds, r->count + count, sizeof(*holds));
-    if (!holds)
-        return -ENOMEM;
-    r->holds = holds;
-    r->cap = (uint32_t)(r->count + count);
-    return 0;
+    const struct place *p = &l->places[at];
+    struct counter *c = &p->entity->counters[p->counter];
+    if (c->length == RULE_PERIOD)
+        counter_bind(c, &limits[at], l->now);
+    return c;
 }
 
 /* Several rules of one unit and window (an account's and a preset's) share a counter and a
- * hold: the hold keeps the strictest maximum. */
-static void take_hold(struct limiter_reservation *r, struct entity *e, struct counter *c,
-                      const struct limit *limit, uint64_t amount)
+ * hold: the hold keeps the strictest maximum, and what is asked is asked once. Returns where
+ * the next one's is, most likely. */
+static uint32_t take_hold(struct limiter_reservation *r, const struct place *p,
+                          struct counter *c, const struct limit *limit, uint64_t amount,
+                          uint32_t likely)
 {
     bool later = is_settled_later(&limit->rule);
-    uint32_t index = (uint32_t)(c - e->counters);
-    struct limiter_hold *h = hold_of(r, e, index, later);
+    struct limiter_hold *h = hold_of(r, p->entity, p->counter, later, likely);
     if (!h) {
         h = &r->holds[r->count++];
-        *h = (struct limiter_hold){
-            .entity = e, .counter = index, .rule = limit->rule, .max = max_of(limit)};
-        e->holds++;
+        *h = (struct limiter_hold){.entity = p->entity,
+                                   .counter = p->counter,
+                                   .round = r->round - 1,
+                                   .rule = limit->rule,
+                                   .max = max_of(limit)};
+        p->entity->holds++;
     }
     if (max_of(limit) < h->max) {
         h->rule = limit->rule;
         h->max = max_of(limit);
     }
+    uint32_t next = (uint32_t)(h - r->holds) + 1;
+    if (h->round == r->round)
+        return next;
+    h->round = r->round;
     h->amount += amount;
     if (!later)
         c->held += amount;
+    return next;
 }
 
 static void count_attempts(struct limiter *l, const struct limit *limits, size_t count,
                            const struct amounts *asked, stamp now)
 {
     for (size_t i = 0; i < count; i++) {
-        struct entity *e;
         if (!limits[i].rule.attempts || limits[i].rule.scope == RULE_MESSAGE ||
             paces(&limits[i].rule))
             continue;
-        struct counter *c = limiter_counter(l, &limits[i], &e);
         /* Out of memory loses a refused attempt, never accepted use. */
-        if (c && counter_use(c, now, asked->of[limits[i].rule.unit]) < 0)
+        if (counter_use(counter_at(l, limits, i), now, asked->of[limits[i].rule.unit]) < 0)
             return;
     }
-}
-
-/* Two rules may name the same counter: asked of a counter is then asked once. */
-static bool is_repeated(const struct limit *limits, size_t at)
-{
-    for (size_t i = 0; i < at; i++) {
-        if (limits[i].entity == limits[at].entity &&
-            rule_replaces(&limits[i].rule, &limits[at].rule) &&
-            paces(&limits[i].rule) == paces(&limits[at].rule) &&
-            is_settled_later(&limits[i].rule) == is_settled_later(&limits[at].rule))
-            return true;
-    }
-    return false;
 }
 
 static enum limiter_result check_all(struct limiter *l, const struct limiter_reservation *r,
@@ -185,7 +168,6 @@ static enum limiter_result check_all(struct limiter *l, const struct limiter_res
     for (size_t i = 0; i < count; i++) {
         const struct limit *limit = &limits[i];
         uint64_t amount = asked->of[limit->rule.unit];
-        struct entity *e;
         if (amount == 0 || !(refuses(&limit->rule) || paces(&limit->rule)))
             continue;
         if (limit->rule.scope == RULE_MESSAGE) {
@@ -195,9 +177,7 @@ static enum limiter_result check_all(struct limiter *l, const struct limiter_res
             refused = true;
             continue;
         }
-        struct counter *c = limiter_counter(l, limit, &e);
-        if (!c)
-            return LIMITER_NO_MEMORY;
+        struct counter *c = counter_at(l, limits, i);
         stamp free_at = 0;
         if (paces(&limit->rule)) {
             if (pace_fits(c, &limit->rule, now, &free_at))
@@ -240,8 +220,7 @@ enum limiter_result limiter_reserve(struct limiter *l, struct limiter_reservatio
                                     struct limit_verdict *verdict)
 {
     stamp now = limiter_advance(l, at);
-    limiter_expect(l, limits, count);
-    if (make_room(r, count) < 0)
+    if (holds_make_room(l, r, count) < 0 || limiter_find(l, limits, count) < 0)
         return LIMITER_NO_MEMORY;
     enum limiter_result result = check_all(l, r, limits, count, asked, now, verdict);
     if (result == LIMITER_REFUSED) {
@@ -249,18 +228,16 @@ enum limiter_result limiter_reserve(struct limiter *l, struct limiter_reservatio
         count_attempts(l, limits, count, asked, now);
         check_all(l, r, limits, count, asked, now, verdict);
         tell_attempt(&first, verdict);
-    }
-    if (result != LIMITER_OK)
         return result;
+    }
+    uint32_t likely = 0;
+    r->round++;
     for (size_t i = 0; i < count; i++) {
-        struct entity *e;
         if (limits[i].rule.scope == RULE_MESSAGE)
             continue;
-        struct counter *c = limiter_counter(l, &limits[i], &e);
-        if (!c) /* only one of a rule that locks can be missing still */
-            return LIMITER_NO_MEMORY;
-        uint64_t amount = is_repeated(limits, i) ? 0 : asked->of[limits[i].rule.unit];
-        take_hold(r, e, c, &limits[i], amount);
+        uint64_t amount = asked->of[limits[i].rule.unit];
+        struct counter *c = counter_at(l, limits, i);
+        likely = take_hold(r, &l->places[i], c, &limits[i], amount, likely);
     }
     for (int unit = 0; unit < RULE_UNIT_COUNT; unit++)
         r->total.of[unit] += asked->of[unit];
@@ -361,7 +338,8 @@ enum limiter_result limiter_settle(struct limiter *l, struct limiter_reservation
 }
 
 /* Ends every hold; `at` is when its amount counts as used, for those that are kept. */
-static void end_holds(struct limiter_reservation *r, stamp at, bool is_committed)
+static void end_holds(struct limiter *l, struct limiter_reservation *r, stamp at,
+                      bool is_committed)
 {
     for (uint32_t i = 0; i < r->count; i++) {
         struct limiter_hold *h = &r->holds[i];
@@ -374,7 +352,7 @@ static void end_holds(struct limiter_reservation *r, stamp at, bool is_committed
             continue;
         }
         /* Rules on one counter of which one locks and one defers count its use once. */
-        bool is_shared = later && hold_of(r, h->entity, h->counter, false);
+        bool is_shared = later && hold_of(r, h->entity, h->counter, false, 0);
         if ((is_committed || h->rule.attempts) && !is_shared)
             INVARIANT(counter_use(c, at, h->amount) == 0 || !is_committed);
         if (later && h->is_settled)
@@ -383,8 +361,7 @@ static void end_holds(struct limiter_reservation *r, stamp at, bool is_committed
             c->held -= h->amount;
         h->entity->holds--;
     }
-    free(r->holds);
-    *r = (struct limiter_reservation){0};
+    holds_give(l, r);
 }
 
 void limiter_each_hold(const struct limiter_reservation *r,
@@ -401,12 +378,12 @@ void limiter_each_hold(const struct limiter_reservation *r,
 void limiter_commit(struct limiter *l, struct limiter_reservation *r, stamp at)
 {
     limiter_advance(l, at);
-    end_holds(r, at, true);
+    end_holds(l, r, at, true);
 }
 
 void limiter_release(struct limiter *l, struct limiter_reservation *r, stamp at)
 {
-    end_holds(r, limiter_advance(l, at), false);
+    end_holds(l, r, limiter_advance(l, at), false);
 }
 
 /* As limiter_settle would have. */
@@ -446,19 +423,17 @@ static bool is_counted(const struct limit *limits, size_t at)
 int limiter_replay(struct limiter *l, const struct limit *limits, size_t count,
                    const struct amounts *amounts, stamp at)
 {
-    limiter_expect(l, limits, count);
     limiter_advance(l, at);
+    if (limiter_find(l, limits, count) < 0)
+        return -ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        struct entity *e;
         uint64_t amount = amounts->of[limits[i].rule.unit];
         if (limits[i].rule.scope == RULE_MESSAGE || amount == 0)
             continue;
         forget_notice(l, &limits[i], amounts, at);
         if (is_counted(limits, i))
             continue;
-        struct counter *c = limiter_counter(l, &limits[i], &e);
-        if (!c)
-            return -ENOMEM;
+        struct counter *c = counter_at(l, limits, i);
         if (paces(&limits[i].rule))
             replay_turn(c, limits, count, i, amount, at);
         else if (counter_use(c, at, amount) < 0)

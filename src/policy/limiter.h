@@ -58,6 +58,7 @@ struct limiter_reservation {
     struct limiter_hold *holds;
     uint32_t count;
     uint32_t cap;
+    uint32_t round;       /* of limiter_reserve */
     struct amounts total; /* for rules of one message */
     stamp not_before;     /* after limiter_settle: when the message may go; 0: at once */
 };

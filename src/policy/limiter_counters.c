@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 struct limiter *limiter_new(const uint64_t seed[2])
@@ -61,6 +62,8 @@ void limiter_free(struct limiter **at)
     if (!*at)
         return;
     limiter_forget_all(*at);
+    holds_free_spares(*at);
+    free((*at)->places);
     free(*at);
     *at = NULL;
 }
@@ -85,58 +88,49 @@ static void fetch(const struct entity *e)
     }
 }
 
-/* Is it about somebody else than the limit before, and than the last message? */
-static bool is_fresh(const struct limiter *l, const struct limit *limits, size_t at)
-{
-    const struct limit *limit = &limits[at];
-    const struct entity *recent = l->recent[limit->rule.scope];
-    bool is_as_before = at > 0 && limits[at - 1].rule.scope == limit->rule.scope &&
-                        limits[at - 1].entity == limit->entity;
-    return limit->rule.scope != RULE_MESSAGE && !is_as_before &&
-           !(recent && recent->key.id == limit->entity);
-}
-
-void limiter_expect(const struct limiter *l, const struct limit *limits, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct entity probe = {.key = {limits[i].entity, limits[i].rule.scope}};
-        if (is_fresh(l, limits, i))
-            map_fetch_place(&l->entities, MAP_KEY(probe.key));
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct entity probe = {.key = {limits[i].entity, limits[i].rule.scope}};
-        if (is_fresh(l, limits, i))
-            map_fetch_value(&l->entities, MAP_KEY(probe.key),
-                            sizeof(probe) + room_of(&probe) * sizeof(probe.first[0]));
-    }
-}
-
-struct entity *limiter_entity(struct limiter *l, enum rule_scope scope, uint64_t id)
+static struct entity *make_entity(struct limiter *l, enum rule_scope scope, uint64_t id)
 {
     struct entity probe = {.key = {id, scope}};
-    struct entity **recent = &l->recent[scope];
-    if (*recent && (*recent)->key.id == id)
-        return *recent;
-    struct entity *e = map_get(&l->entities, MAP_KEY(probe.key));
-    if (e) {
-        fetch(e);
-        *recent = e;
-        return e;
-    }
     uint32_t room = room_of(&probe);
-    e = calloc(1, sizeof(*e) + room * sizeof(e->first[0]));
+    struct entity *e = calloc(1, sizeof(*e) + room * sizeof(e->first[0]));
     if (!e)
         return NULL;
     e->key = probe.key;
     e->counters = e->first;
     map_put(&l->entities, MAP_KEY(e->key), e);
-    *recent = e;
     return e;
 }
 
-int limiter_counter_index(struct entity *e, enum rule_unit unit, span length, bool is_pace)
+/* With the hash of its key, when that is known. */
+static struct entity *find_entity(struct limiter *l, enum rule_scope scope, uint64_t id,
+                                  const uint64_t *hash)
 {
-    for (uint32_t i = 0; i < e->count; i++) {
+    struct entity probe = {.key = {id, scope}};
+    struct entity **recent = &l->recent[scope];
+    if (*recent && (*recent)->key.id == id)
+        return *recent;
+    struct entity *e =
+        map_get_hashed(&l->entities, MAP_KEY(probe.key),
+                       hash ? *hash : map_hash(&l->entities, MAP_KEY(probe.key)));
+    if (e)
+        fetch(e);
+    else
+        e = make_entity(l, scope, id);
+    if (e)
+        *recent = e;
+    return e;
+}
+
+struct entity *limiter_entity(struct limiter *l, enum rule_scope scope, uint64_t id)
+{
+    return find_entity(l, scope, id, NULL);
+}
+
+int limiter_counter_index(struct entity *e, enum rule_unit unit, span length, bool is_pace,
+                          uint32_t likely)
+{
+    for (uint32_t n = 0; n < e->count; n++) {
+        uint32_t i = likely + n < e->count ? likely + n : (likely + n) % e->count;
         const struct counter *c = &e->counters[i];
         if (c->unit == unit && c->length == length && c->is_pace == is_pace)
             return (int)i;
@@ -151,12 +145,86 @@ int limiter_counter_index(struct entity *e, enum rule_unit unit, span length, bo
     return (int)e->count++;
 }
 
+/* Is it about the same one as the limit before? */
+static bool is_as_before(const struct limit *limits, size_t at)
+{
+    return at > 0 && limits[at - 1].rule.scope == limits[at].rule.scope &&
+           limits[at - 1].entity == limits[at].entity;
+}
+
+/* Who is not known from the last message is looked up in steps: all places are asked of the
+ * memory before the first is needed, and then all that is there. */
+static void expect(struct limiter *l, const struct limit *limits, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct entity probe = {.key = {limits[i].entity, limits[i].rule.scope}};
+        const struct entity *recent = l->recent[limits[i].rule.scope];
+        struct place *p = &l->places[i];
+        p->is_hashed = limits[i].rule.scope != RULE_MESSAGE && !is_as_before(limits, i) &&
+                       !(recent && recent->key.id == limits[i].entity);
+        if (!p->is_hashed)
+            continue;
+        p->hash = map_hash(&l->entities, MAP_KEY(probe.key));
+        map_fetch_place(&l->entities, p->hash);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct entity probe = {.key = {limits[i].entity, limits[i].rule.scope}};
+        if (l->places[i].is_hashed)
+            map_fetch_value(&l->entities, l->places[i].hash,
+                            sizeof(probe) + room_of(&probe) * sizeof(probe.first[0]));
+    }
+}
+
+static int make_places(struct limiter *l, size_t count)
+{
+    if (count <= l->place_cap)
+        return 0;
+    struct place *places = reallocarray(l->places, count, sizeof(*places));
+    if (!places)
+        return -ENOMEM;
+    l->places = places;
+    l->place_cap = count;
+    return 0;
+}
+
+int limiter_find(struct limiter *l, const struct limit *limits, size_t count)
+{
+    if (make_places(l, count) < 0)
+        return -ENOMEM;
+    expect(l, limits, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct rule *rule = &limits[i].rule;
+        struct place *p = &l->places[i];
+        p->entity = NULL;
+        if (rule->scope == RULE_MESSAGE)
+            continue;
+        bool is_same = is_as_before(limits, i);
+        p->entity = is_same ? p[-1].entity
+                            : find_entity(l, rule->scope, limits[i].entity,
+                                          p->is_hashed ? &p->hash : NULL);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct rule *rule = &limits[i].rule;
+        struct place *p = &l->places[i];
+        if (rule->scope == RULE_MESSAGE)
+            continue;
+        uint32_t likely = is_as_before(limits, i) ? p[-1].counter + 1 : 0;
+        int index = p->entity ? limiter_counter_index(p->entity, rule->unit, rule->window,
+                                                      rule->action == RULE_PACE, likely)
+                              : -1;
+        if (index < 0)
+            return -ENOMEM;
+        p->counter = (uint32_t)index;
+    }
+    return 0;
+}
+
 struct counter *limiter_counter(struct limiter *l, const struct limit *limit,
                                 struct entity **entity)
 {
     *entity = limiter_entity(l, limit->rule.scope, limit->entity);
     int index = *entity ? limiter_counter_index(*entity, limit->rule.unit, limit->rule.window,
-                                                limit->rule.action == RULE_PACE)
+                                                limit->rule.action == RULE_PACE, 0)
                         : -1;
     if (index < 0)
         return NULL;

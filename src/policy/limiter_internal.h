@@ -3,6 +3,7 @@
  *   limiter.c            reserving, settling, committing: the transactions
  *   limiter_pace.c       rules that pace
  *   limiter_counters.c   who is known, what is counted of them
+ *   limiter_holds.c      room for what transactions hold
  *   limiter_save.c       the contents of a snapshot */
 #ifndef POLICY_LIMITER_INTERNAL_H
 #define POLICY_LIMITER_INTERNAL_H
@@ -54,6 +55,26 @@ struct entity {
     struct counter first[];
 };
 
+/* What one transaction holds of one counter. */
+struct limiter_hold {
+    struct entity *entity;
+    uint32_t counter;
+    uint32_t round; /* of the reservation, when it last added to this */
+    struct rule rule;
+    bool is_settled;
+    uint64_t max;
+    uint64_t amount;
+    stamp paced[2]; /* of pace, settled: from when to when it takes its turn */
+};
+
+/* Where a limit counts. */
+struct place {
+    struct entity *entity; /* NULL: in its message alone */
+    uint32_t counter;
+    bool is_hashed;
+    uint64_t hash;
+};
+
 /* As many as the accounts of most presets have, beside what is looked up to find them. */
 enum { FIRST_ACCOUNT = 4, FIRST_OTHER = 2 };
 
@@ -63,19 +84,24 @@ struct limiter {
     size_t swept; /* where the next sweep goes on */
     /* Who was asked for last: the rules of a message are about one of each scope. */
     struct entity *recent[RULE_SCOPE_COUNT];
+    struct place *places; /* of the limits that are being asked: limiter_find */
+    size_t place_cap;
+    struct limiter_spare *spares; /* room for holds, to be used again by any thread */
+    unsigned spare_count;
 };
 
 stamp limiter_advance(struct limiter *l, stamp now) NONNULL(1);
 
-/* Asks the memory for all that these limits will touch, at once. */
-void limiter_expect(const struct limiter *l, const struct limit *limits, size_t count)
+/* Finds where each of these limits counts, made when it is missing: l->places, until the next
+ * call. All that they will touch is asked of the memory at once. 0 or -ENOMEM. */
+int limiter_find(struct limiter *l, const struct limit *limits, size_t count) MUST_USE
     NONNULL(1);
 /* The entity, made when it is missing; NULL: out of memory. */
 struct entity *limiter_entity(struct limiter *l, enum rule_scope scope, uint64_t id) NONNULL(1);
 /* The index of its counter, made when it is missing; -1: out of memory. A new window counts
- * from when it was set. */
-int limiter_counter_index(struct entity *e, enum rule_unit unit, span length, bool is_pace)
-    NONNULL(1);
+ * from when it was set. `likely` is where it is looked for first. */
+int limiter_counter_index(struct entity *e, enum rule_unit unit, span length, bool is_pace,
+                          uint32_t likely) NONNULL(1);
 /* The counter of a limit; NULL: out of memory. */
 struct counter *limiter_counter(struct limiter *l, const struct limit *limit,
                                 struct entity **entity) NONNULL(1, 2, 3);
@@ -102,5 +128,12 @@ bool pace_fits(const struct counter *c, const struct rule *rule, stamp now, stam
     NONNULL(1, 2, 4);
 
 void limiter_forget_all(struct limiter *l) NONNULL(1);
+
+/* Room for so many more holds: 0 or -ENOMEM. */
+int holds_make_room(struct limiter *l, struct limiter_reservation *r, size_t count) MUST_USE
+    NONNULL(1, 2);
+/* Empties the reservation; its room is for others. */
+void holds_give(struct limiter *l, struct limiter_reservation *r) NONNULL(1, 2);
+void holds_free_spares(struct limiter *l) NONNULL(1);
 
 #endif
