@@ -80,11 +80,8 @@ stamp limiter_advance(struct limiter *l, stamp now)
 static void fetch(const struct entity *e)
 {
     for (uint32_t i = 0; i < e->count; i++) {
-        const struct counter *c = &e->counters[i];
-        if (!has_window(c) || !c->window.packed)
-            continue;
-        __builtin_prefetch(c->window.packed + c->window.head);
-        __builtin_prefetch(c->window.packed + c->window.len, 1);
+        if (has_window(&e->counters[i]))
+            window_fetch(&e->counters[i].window);
     }
 }
 

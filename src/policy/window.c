@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 /* A varint has 7 bits a byte, the lowest first (LEB128): at most 10 bytes for 64 bits. */
-enum { VARINT_MAX = 10, SMALLEST = 16, LARGEST = UINT16_MAX };
+enum { VARINT_MAX = 10, ENTRY_MAX = 2 * VARINT_MAX, SMALLEST = 32, LARGEST = UINT16_MAX };
 
 static span cell_span(span length)
 {
@@ -56,61 +56,70 @@ struct entry {
     uint64_t amount;
 };
 
+static const uint8_t *entries(const struct window *w)
+{
+    return w->cap > 0 ? w->packed : w->inside;
+}
+
 /* The packed entry at an offset; returns the offset behind it. */
 static unsigned entry_at(const struct window *w, unsigned offset, struct entry *out)
 {
-    unsigned n = varint_get(w->packed + offset, w->len - offset, &out->distance);
-    unsigned m = varint_get(w->packed + offset + n, w->len - offset - n, &out->amount);
+    const uint8_t *from = entries(w);
+    unsigned n = varint_get(from + offset, w->len - offset, &out->distance);
+    unsigned m = varint_get(from + offset + n, w->len - offset - n, &out->amount);
     INVARIANT(n > 0 && m > 0);
     return offset + n + m;
 }
 
 void window_fini(struct window *w)
 {
-    free(w->packed);
+    if (w->cap > 0)
+        free(w->packed);
     *w = (struct window){0};
 }
 
-/* Room for one more entry: what has lapsed goes first. */
-static int make_room(struct window *w)
+/* Room for an entry of so many bytes, or NULL: out of memory. What has lapsed goes first. */
+static uint8_t *make_room(struct window *w, unsigned more)
 {
-    enum { ENTRY_MAX = 2 * VARINT_MAX };
-    if (w->len + ENTRY_MAX <= w->cap)
-        return 0;
+    unsigned cap = w->cap > 0 ? w->cap : WINDOW_INSIDE;
+    uint8_t *from = w->cap > 0 ? w->packed : w->inside;
+    if (w->len + more <= cap)
+        return from;
     if (w->head > 0) {
-        memmove(w->packed, w->packed + w->head, (size_t)(w->len - w->head));
+        memmove(from, from + w->head, (size_t)(w->len - w->head));
         w->len = (uint16_t)(w->len - w->head);
         w->head = 0;
-        if (w->len + ENTRY_MAX <= w->cap)
-            return 0;
+        if (w->len + more <= cap)
+            return from;
     }
-    unsigned cap = w->cap ? w->cap + w->cap / 2u : SMALLEST;
-    if (cap < (unsigned)w->len + ENTRY_MAX)
-        cap = (unsigned)w->len + ENTRY_MAX;
+    cap = w->cap > 0 ? cap + cap / 2u : SMALLEST;
+    if (cap < w->len + more)
+        cap = w->len + more;
     INVARIANT(cap <= LARGEST);
-    uint8_t *packed = realloc(w->packed, cap);
+    uint8_t *packed = realloc(w->cap > 0 ? w->packed : NULL, cap);
     if (!packed)
-        return -ENOMEM;
+        return NULL;
+    if (w->cap == 0)
+        memcpy(packed, w->inside, w->len);
     w->packed = packed;
     w->cap = (uint16_t)cap;
-    return 0;
+    return packed;
 }
 
 static int pack_newest(struct window *w)
 {
-    int err = make_room(w);
-    if (err < 0)
-        return err;
-    uint64_t distance = 0;
-    if (w->head == w->len)
+    uint8_t entry[ENTRY_MAX];
+    bool is_first = w->head == w->len;
+    unsigned n = varint_put(entry, is_first ? 0 : (uint64_t)(w->newest - w->last));
+    n += varint_put(entry + n, w->newest_used);
+    uint8_t *to = make_room(w, n);
+    if (!to)
+        return -ENOMEM;
+    memcpy(to + w->len, entry, n);
+    w->len = (uint16_t)(w->len + n);
+    if (is_first)
         w->oldest = w->newest;
-    else
-        distance = (uint64_t)(w->newest - w->last);
     w->last = w->newest;
-    unsigned len = w->len;
-    len += varint_put(w->packed + len, distance);
-    len += varint_put(w->packed + len, w->newest_used);
-    w->len = (uint16_t)len;
     return 0;
 }
 

@@ -3,14 +3,15 @@
  * Time is cut into cells of w/256 (at least one microsecond). What is used at a moment counts
  * as if used at the last moment of its cell: so use is never counted for less than w, and for
  * at most w + w/256. Only cells in which something was used take memory: two to six bytes each,
- * in a packed log, the newest unpacked. Equal stamps give equal windows, live and replayed. */
+ * in a packed log (the first few inside of the window), the newest unpacked. Equal stamps give
+ * equal windows, live and replayed. */
 #ifndef POLICY_WINDOW_H
 #define POLICY_WINDOW_H
 
 #include "base/buf.h"
 #include "base/stamp.h"
 
-enum { WINDOW_CELLS = 256 };
+enum { WINDOW_CELLS = 256, WINDOW_INSIDE = 16 };
 
 struct window {
     uint64_t total; /* of all cells, the newest included */
@@ -18,10 +19,14 @@ struct window {
     int64_t last;   /* cell of the last packed entry (valid when len > 0) */
     int64_t newest; /* cell of the unpacked entry */
     uint64_t newest_used;
-    uint8_t *packed; /* entries oldest first: distance from the entry before, amount */
-    uint16_t head;   /* offset of the first entry */
-    uint16_t len;    /* offset behind the last one */
-    uint16_t cap;
+    /* Entries, the oldest first: distance from the entry before, amount. */
+    union {
+        uint8_t *packed;
+        uint8_t inside[WINDOW_INSIDE];
+    };
+    uint16_t head; /* offset of the first entry */
+    uint16_t len;  /* offset behind the last one */
+    uint16_t cap;  /* of packed; 0: they are inside */
 };
 
 void window_fini(struct window *w) NONNULL(1);
@@ -35,6 +40,15 @@ uint64_t window_used(struct window *w, span length, stamp now) NONNULL(1);
 stamp window_free_at(const struct window *w, span length, stamp now, uint64_t keep) NONNULL(1);
 /* When what is used at `at` counts no more. */
 stamp window_lapse(span length, stamp at);
+
+/* Asks the memory for what will be needed of it. */
+static inline void window_fetch(const struct window *w)
+{
+    if (w->cap == 0)
+        return;
+    __builtin_prefetch(w->packed + w->head);
+    __builtin_prefetch(w->packed + w->len, 1);
+}
 
 /* For snapshots. */
 void window_save(const struct window *w, struct buf *out) NONNULL(1, 2);
