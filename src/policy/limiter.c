@@ -90,14 +90,21 @@ static bool message_fits(const struct limiter_reservation *r, const struct limit
     return fits(r->total.of[limit->rule.unit], asked, max_of(limit));
 }
 
+static bool is_hold_of(const struct limiter_hold *h, const struct entity *e, uint32_t counter,
+                       bool settled_later)
+{
+    return h->entity == e && h->counter == counter &&
+           is_settled_later(&h->rule) == settled_later;
+}
+
 static struct limiter_hold *hold_of(struct limiter_reservation *r, const struct entity *e,
                                     uint32_t counter, bool settled_later, uint32_t likely)
 {
-    for (uint32_t n = 0; n < r->count; n++) {
-        uint32_t i = likely + n < r->count ? likely + n : (likely + n) % r->count;
-        struct limiter_hold *h = &r->holds[i];
-        if (h->entity == e && h->counter == counter &&
-            is_settled_later(&h->rule) == settled_later)
+    struct limiter_hold *end = r->holds + r->count;
+    if (likely < r->count && is_hold_of(&r->holds[likely], e, counter, settled_later))
+        return &r->holds[likely];
+    for (struct limiter_hold *h = r->holds; h < end; h++) {
+        if (is_hold_of(h, e, counter, settled_later))
             return h;
     }
     return NULL;
@@ -308,9 +315,10 @@ enum limiter_result limiter_settle(struct limiter *l, struct limiter_reservation
     stamp now = limiter_advance(l, at);
     for (uint32_t i = 0; i < r->count; i++) {
         struct limiter_hold *h = &r->holds[i];
+        if (h->rule.action != RULE_LOCK)
+            continue;
         struct counter *c = &h->entity->counters[h->counter];
-        if (h->rule.action != RULE_LOCK ||
-            fits(counter_used(c, now) + c->settling, h->amount, h->max))
+        if (fits(counter_used(c, now) + c->settling, h->amount, h->max))
             continue;
         blame(verdict, &h->rule, h->entity->key.id, c, h->max, h->amount, now, true);
         verdict->used = counter_used(c, now) + c->settling;
@@ -318,6 +326,8 @@ enum limiter_result limiter_settle(struct limiter *l, struct limiter_reservation
     }
     for (uint32_t i = 0; i < r->count; i++) {
         struct limiter_hold *h = &r->holds[i];
+        if (refuses(&h->rule))
+            continue;
         struct counter *c = &h->entity->counters[h->counter];
         if (paces(&h->rule))
             take_turn(r, h, c, now);

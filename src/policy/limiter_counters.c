@@ -64,6 +64,7 @@ void limiter_free(struct limiter **at)
     limiter_forget_all(*at);
     holds_free_spares(*at);
     free((*at)->places);
+    free((*at)->whoms);
     free(*at);
     *at = NULL;
 }
@@ -85,9 +86,9 @@ static void fetch(const struct entity *e)
     }
 }
 
-static struct entity *make_entity(struct limiter *l, enum rule_scope scope, uint64_t id)
+static struct entity *make_entity(struct limiter *l, const struct entity_key *key)
 {
-    struct entity probe = {.key = {id, scope}};
+    struct entity probe = {.key = *key};
     uint32_t room = room_of(&probe);
     struct entity *e = calloc(1, sizeof(*e) + room * sizeof(e->first[0]));
     if (!e)
@@ -98,78 +99,54 @@ static struct entity *make_entity(struct limiter *l, enum rule_scope scope, uint
     return e;
 }
 
-/* With the hash of its key, when that is known. */
-static struct entity *find_entity(struct limiter *l, enum rule_scope scope, uint64_t id,
-                                  const uint64_t *hash)
+static struct entity *find_entity(struct limiter *l, const struct entity_key *key,
+                                  uint64_t hash)
 {
-    struct entity probe = {.key = {id, scope}};
-    struct entity **recent = &l->recent[scope];
-    if (*recent && (*recent)->key.id == id)
-        return *recent;
-    struct entity *e =
-        map_get_hashed(&l->entities, MAP_KEY(probe.key),
-                       hash ? *hash : map_hash(&l->entities, MAP_KEY(probe.key)));
+    struct entity *e = map_get_hashed(&l->entities, MAP_KEY(*key), hash);
     if (e)
         fetch(e);
     else
-        e = make_entity(l, scope, id);
+        e = make_entity(l, key);
     if (e)
-        *recent = e;
+        l->recent[key->scope] = e;
     return e;
+}
+
+static struct entity *recent_entity(const struct limiter *l, enum rule_scope scope, uint64_t id)
+{
+    struct entity *e = l->recent[scope];
+    return e && e->key.id == id ? e : NULL;
 }
 
 struct entity *limiter_entity(struct limiter *l, enum rule_scope scope, uint64_t id)
 {
-    return find_entity(l, scope, id, NULL);
+    struct entity_key key = {id, scope};
+    struct entity *e = recent_entity(l, scope, id);
+    return e ? e : find_entity(l, &key, map_hash(&l->entities, MAP_KEY(key)));
 }
 
-int limiter_counter_index(struct entity *e, enum rule_unit unit, span length, bool is_pace,
-                          uint32_t likely)
+static bool is_of(const struct counter *c, const struct rule *r)
 {
-    for (uint32_t n = 0; n < e->count; n++) {
-        uint32_t i = likely + n < e->count ? likely + n : (likely + n) % e->count;
-        const struct counter *c = &e->counters[i];
-        if (c->unit == unit && c->length == length && c->is_pace == is_pace)
+    return c->unit == r->unit && c->length == r->window &&
+           c->is_pace == (r->action == RULE_PACE);
+}
+
+int limiter_counter_index(struct entity *e, const struct rule *r, uint32_t likely)
+{
+    if (likely < e->count && is_of(&e->counters[likely], r))
+        return (int)likely;
+    for (uint32_t i = 0; i < e->count; i++) {
+        if (is_of(&e->counters[i], r))
             return (int)i;
     }
     struct counter *more = make_room(e);
     if (!more)
         return -1;
-    more[e->count] =
-        (struct counter){.unit = (uint8_t)unit, .length = length, .is_pace = is_pace};
-    if (length == RULE_PERIOD)
+    more[e->count] = (struct counter){
+        .unit = (uint8_t)r->unit, .length = r->window, .is_pace = r->action == RULE_PACE};
+    if (r->window == RULE_PERIOD)
         more[e->count].period.end = STAMP_NEVER;
     return (int)e->count++;
-}
-
-/* Is it about the same one as the limit before? */
-static bool is_as_before(const struct limit *limits, size_t at)
-{
-    return at > 0 && limits[at - 1].rule.scope == limits[at].rule.scope &&
-           limits[at - 1].entity == limits[at].entity;
-}
-
-/* Who is not known from the last message is looked up in steps: all places are asked of the
- * memory before the first is needed, and then all that is there. */
-static void expect(struct limiter *l, const struct limit *limits, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct entity probe = {.key = {limits[i].entity, limits[i].rule.scope}};
-        const struct entity *recent = l->recent[limits[i].rule.scope];
-        struct place *p = &l->places[i];
-        p->is_hashed = limits[i].rule.scope != RULE_MESSAGE && !is_as_before(limits, i) &&
-                       !(recent && recent->key.id == limits[i].entity);
-        if (!p->is_hashed)
-            continue;
-        p->hash = map_hash(&l->entities, MAP_KEY(probe.key));
-        map_fetch_place(&l->entities, p->hash);
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct entity probe = {.key = {limits[i].entity, limits[i].rule.scope}};
-        if (l->places[i].is_hashed)
-            map_fetch_value(&l->entities, l->places[i].hash,
-                            sizeof(probe) + room_of(&probe) * sizeof(probe.first[0]));
-    }
 }
 
 static int make_places(struct limiter *l, size_t count)
@@ -180,38 +157,75 @@ static int make_places(struct limiter *l, size_t count)
     if (!places)
         return -ENOMEM;
     l->places = places;
+    struct whom *whoms = reallocarray(l->whoms, count, sizeof(*whoms));
+    if (!whoms)
+        return -ENOMEM;
+    l->whoms = whoms;
     l->place_cap = count;
+    return 0;
+}
+
+/* Whom the limits are about; limits about the same one follow each other, as a rule. Where
+ * those are who are not known from the last message is asked of the memory. */
+static size_t find_whoms(struct limiter *l, const struct limit *limits, size_t count)
+{
+    size_t whoms = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct entity_key key = {limits[i].entity, limits[i].rule.scope};
+        struct place *p = &l->places[i];
+        *p = (struct place){0};
+        if (key.scope == RULE_MESSAGE)
+            continue;
+        const struct whom *last = whoms > 0 ? &l->whoms[whoms - 1] : NULL;
+        if (!last || last->key.id != key.id || last->key.scope != key.scope) {
+            struct whom *w = &l->whoms[whoms++];
+            *w = (struct whom){recent_entity(l, limits[i].rule.scope, key.id), key, 0};
+            if (!w->entity) {
+                w->hash = map_hash(&l->entities, MAP_KEY(key));
+                map_fetch_place(&l->entities, w->hash);
+            }
+        }
+        p->whom = (uint32_t)(whoms - 1);
+    }
+    return whoms;
+}
+
+/* All of them are asked of the memory before the first is needed. */
+static int find_entities(struct limiter *l, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct entity probe = {.key = l->whoms[i].key};
+        if (!l->whoms[i].entity)
+            map_fetch_value(&l->entities, l->whoms[i].hash,
+                            sizeof(probe) + room_of(&probe) * sizeof(probe.first[0]));
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct whom *w = &l->whoms[i];
+        if (!w->entity)
+            w->entity = find_entity(l, &w->key, w->hash);
+        if (!w->entity)
+            return -ENOMEM;
+    }
     return 0;
 }
 
 int limiter_find(struct limiter *l, const struct limit *limits, size_t count)
 {
-    if (make_places(l, count) < 0)
+    if (make_places(l, count) < 0 || find_entities(l, find_whoms(l, limits, count)) < 0)
         return -ENOMEM;
-    expect(l, limits, count);
+    uint32_t likely = 0; /* of one entity they are in the order of its limits, as a rule */
     for (size_t i = 0; i < count; i++) {
-        const struct rule *rule = &limits[i].rule;
         struct place *p = &l->places[i];
-        p->entity = NULL;
-        if (rule->scope == RULE_MESSAGE)
+        if (limits[i].rule.scope == RULE_MESSAGE)
             continue;
-        bool is_same = is_as_before(limits, i);
-        p->entity = is_same ? p[-1].entity
-                            : find_entity(l, rule->scope, limits[i].entity,
-                                          p->is_hashed ? &p->hash : NULL);
-    }
-    for (size_t i = 0; i < count; i++) {
-        const struct rule *rule = &limits[i].rule;
-        struct place *p = &l->places[i];
-        if (rule->scope == RULE_MESSAGE)
-            continue;
-        uint32_t likely = is_as_before(limits, i) ? p[-1].counter + 1 : 0;
-        int index = p->entity ? limiter_counter_index(p->entity, rule->unit, rule->window,
-                                                      rule->action == RULE_PACE, likely)
-                              : -1;
+        p->entity = l->whoms[p->whom].entity;
+        if (i > 0 && p[-1].entity != p->entity)
+            likely = 0;
+        int index = limiter_counter_index(p->entity, &limits[i].rule, likely);
         if (index < 0)
             return -ENOMEM;
         p->counter = (uint32_t)index;
+        likely = p->counter + 1;
     }
     return 0;
 }
@@ -220,9 +234,7 @@ struct counter *limiter_counter(struct limiter *l, const struct limit *limit,
                                 struct entity **entity)
 {
     *entity = limiter_entity(l, limit->rule.scope, limit->entity);
-    int index = *entity ? limiter_counter_index(*entity, limit->rule.unit, limit->rule.window,
-                                                limit->rule.action == RULE_PACE, 0)
-                        : -1;
+    int index = *entity ? limiter_counter_index(*entity, &limit->rule, 0) : -1;
     if (index < 0)
         return NULL;
     struct counter *c = &(*entity)->counters[index];
@@ -267,10 +279,8 @@ void counter_bind(struct counter *c, const struct limit *limit, stamp now)
     p->end = limit->period_end > 0 ? limit->period_end : STAMP_NEVER;
 }
 
-uint64_t counter_used(struct counter *c, stamp now)
+uint64_t counter_used_of_period(struct counter *c, stamp now)
 {
-    if (c->length != RULE_PERIOD)
-        return window_used(&c->window, c->length, now);
     roll(c, now);
     return c->period.used;
 }
@@ -292,10 +302,8 @@ struct counter *limiter_known(const struct limiter *l, const struct limit *limit
     struct entity probe = {.key = {limit->entity, limit->rule.scope}};
     struct entity *e = map_get(&l->entities, MAP_KEY(probe.key));
     for (uint32_t i = 0; e && i < e->count; i++) {
-        struct counter *c = &e->counters[i];
-        if (c->unit == limit->rule.unit && c->length == limit->rule.window &&
-            c->is_pace == (limit->rule.action == RULE_PACE))
-            return c;
+        if (is_of(&e->counters[i], &limit->rule))
+            return &e->counters[i];
     }
     return NULL;
 }

@@ -45,7 +45,7 @@ struct counter {
 };
 
 struct entity {
-    struct {
+    struct entity_key {
         uint64_t id;
         uint64_t scope;
     } key;
@@ -71,7 +71,13 @@ struct limiter_hold {
 struct place {
     struct entity *entity; /* NULL: in its message alone */
     uint32_t counter;
-    bool is_hashed;
+    uint32_t whom; /* while it is being found */
+};
+
+/* Whom limits are about, while they are being found. */
+struct whom {
+    struct entity *entity; /* NULL: not looked up yet */
+    struct entity_key key;
     uint64_t hash;
 };
 
@@ -85,7 +91,8 @@ struct limiter {
     /* Who was asked for last: the rules of a message are about one of each scope. */
     struct entity *recent[RULE_SCOPE_COUNT];
     struct place *places; /* of the limits that are being asked: limiter_find */
-    size_t place_cap;
+    struct whom *whoms;
+    size_t place_cap;             /* of both */
     struct limiter_spare *spares; /* room for holds, to be used again by any thread */
     unsigned spare_count;
 };
@@ -98,10 +105,10 @@ int limiter_find(struct limiter *l, const struct limit *limits, size_t count) MU
     NONNULL(1);
 /* The entity, made when it is missing; NULL: out of memory. */
 struct entity *limiter_entity(struct limiter *l, enum rule_scope scope, uint64_t id) NONNULL(1);
-/* The index of its counter, made when it is missing; -1: out of memory. A new window counts
- * from when it was set. `likely` is where it is looked for first. */
-int limiter_counter_index(struct entity *e, enum rule_unit unit, span length, bool is_pace,
-                          uint32_t likely) NONNULL(1);
+/* The index of the rule's counter, made when it is missing; -1: out of memory. A new window
+ * counts from when it was set. `likely` is where it is looked for first. */
+int limiter_counter_index(struct entity *e, const struct rule *r, uint32_t likely)
+    NONNULL(1, 2);
 /* The counter of a limit; NULL: out of memory. */
 struct counter *limiter_counter(struct limiter *l, const struct limit *limit,
                                 struct entity **entity) NONNULL(1, 2, 3);
@@ -110,8 +117,13 @@ struct counter *limiter_known(const struct limiter *l, const struct limit *limit
 
 /* The counter is for what this limit says of its period now. */
 void counter_bind(struct counter *c, const struct limit *limit, stamp now) NONNULL(1, 2);
+uint64_t counter_used_of_period(struct counter *c, stamp now) NONNULL(1);
 /* Only for those that do not pace. */
-uint64_t counter_used(struct counter *c, stamp now) NONNULL(1);
+static inline uint64_t counter_used(struct counter *c, stamp now)
+{
+    return c->length == RULE_PERIOD ? counter_used_of_period(c, now)
+                                    : window_used(&c->window, c->length, now);
+}
 /* 0 or -ENOMEM, which changes nothing. */
 int counter_use(struct counter *c, stamp at, uint64_t amount) MUST_USE NONNULL(1);
 

@@ -80,9 +80,10 @@ static int load_counter(struct limiter *l, slice *in)
     if ((span)length != RULE_PERIOD && ((span)length <= 0 || (span)length > 31 * SPAN_DAY))
         return -EBADMSG;
     struct entity *e = limiter_entity(l, (enum rule_scope)scope, id);
-    int index = e ? limiter_counter_index(e, (enum rule_unit)(unit & UNIT), (span)length,
-                                          unit & PACE, 0)
-                  : -1;
+    const struct rule rule = {.unit = (enum rule_unit)(unit & UNIT),
+                              .window = (span)length,
+                              .action = unit & PACE ? RULE_PACE : RULE_DEFER};
+    int index = e ? limiter_counter_index(e, &rule, 0) : -1;
     if (index < 0)
         return -ENOMEM;
     struct counter *c = &e->counters[index];

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 /* A varint has 7 bits a byte, the lowest first (LEB128): at most 10 bytes for 64 bits. */
-enum { VARINT_MAX = 10, ENTRY_MAX = 2 * VARINT_MAX, SMALLEST = 32, LARGEST = UINT16_MAX };
+enum { VARINT_MAX = 10, SMALLEST = 32, LARGEST = UINT16_MAX };
 
 static span cell_span(span length)
 {
@@ -37,10 +37,22 @@ static unsigned varint_put(uint8_t *out, uint64_t value)
     return n;
 }
 
+static unsigned varint_len(uint64_t value)
+{
+    unsigned n = 1;
+    for (; value >= 0x80; value >>= 7)
+        n++;
+    return n;
+}
+
 /* 0 when the value does not end within len bytes. */
 static unsigned varint_get(const uint8_t *in, unsigned len, uint64_t *value)
 {
     uint64_t v = 0;
+    if (len > 0 && !(in[0] & 0x80)) { /* as nearly all are */
+        *value = in[0];
+        return 1;
+    }
     for (unsigned n = 0; n < len && n < VARINT_MAX; n++) {
         v |= (uint64_t)(in[n] & 0x7f) << (7 * n);
         if (!(in[n] & 0x80)) {
@@ -108,22 +120,22 @@ static uint8_t *make_room(struct window *w, unsigned more)
 
 static int pack_newest(struct window *w)
 {
-    uint8_t entry[ENTRY_MAX];
     bool is_first = w->head == w->len;
-    unsigned n = varint_put(entry, is_first ? 0 : (uint64_t)(w->newest - w->last));
-    n += varint_put(entry + n, w->newest_used);
-    uint8_t *to = make_room(w, n);
+    uint64_t distance = is_first ? 0 : (uint64_t)(w->newest - w->last);
+    uint8_t *to = make_room(w, varint_len(distance) + varint_len(w->newest_used));
     if (!to)
         return -ENOMEM;
-    memcpy(to + w->len, entry, n);
-    w->len = (uint16_t)(w->len + n);
+    unsigned len = w->len;
+    len += varint_put(to + len, distance);
+    len += varint_put(to + len, w->newest_used);
+    w->len = (uint16_t)len;
     if (is_first)
         w->oldest = w->newest;
     w->last = w->newest;
     return 0;
 }
 
-static void forget_lapsed(struct window *w, span length, stamp now)
+void window_forget(struct window *w, span length, stamp now)
 {
     while (w->head < w->len && lapses_at(length, w->oldest) <= now) {
         struct entry e;
@@ -141,6 +153,10 @@ static void forget_lapsed(struct window *w, span length, stamp now)
         w->total -= w->newest_used;
         w->newest_used = 0;
     }
+    if (w->total == 0)
+        w->lapses = STAMP_NEVER;
+    else
+        w->lapses = lapses_at(length, w->head < w->len ? w->oldest : w->newest);
 }
 
 int window_add(struct window *w, span length, stamp at, uint64_t amount)
@@ -155,7 +171,9 @@ int window_add(struct window *w, span length, stamp at, uint64_t amount)
     }
     if (cell < w->newest)
         cell = w->newest;
-    forget_lapsed(w, length, at);
+    (void)window_used(w, length, at);
+    if (w->total == 0)
+        w->lapses = lapses_at(length, cell);
     if (w->newest_used > 0) {
         int err = pack_newest(w);
         if (err < 0)
@@ -165,12 +183,6 @@ int window_add(struct window *w, span length, stamp at, uint64_t amount)
     w->newest_used = amount;
     w->total += amount;
     return 0;
-}
-
-uint64_t window_used(struct window *w, span length, stamp now)
-{
-    forget_lapsed(w, length, now);
-    return w->total;
 }
 
 stamp window_free_at(const struct window *w, span length, stamp now, uint64_t keep)

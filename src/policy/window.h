@@ -19,6 +19,7 @@ struct window {
     int64_t last;   /* cell of the last packed entry (valid when len > 0) */
     int64_t newest; /* cell of the unpacked entry */
     uint64_t newest_used;
+    stamp lapses; /* before this moment nothing does; 0: not known */
     /* Entries, the oldest first: distance from the entry before, amount. */
     union {
         uint8_t *packed;
@@ -33,8 +34,14 @@ void window_fini(struct window *w) NONNULL(1);
 /* Adds use at `at`; a moment before the newest cell counts in the newest (the clock stepped
  * back: later is stricter). 0 or -ENOMEM, which changes nothing. */
 int window_add(struct window *w, span length, stamp at, uint64_t amount) MUST_USE NONNULL(1);
+void window_forget(struct window *w, span length, stamp now) NONNULL(1);
 /* What counts at `now`; forgets what does not any more. */
-uint64_t window_used(struct window *w, span length, stamp now) NONNULL(1);
+static inline uint64_t window_used(struct window *w, span length, stamp now)
+{
+    if (now >= w->lapses)
+        window_forget(w, length, now);
+    return w->total;
+}
 /* The first moment >= now at which at most `keep` counts, if nothing is added before;
  * now when it does already. */
 stamp window_free_at(const struct window *w, span length, stamp now, uint64_t keep) NONNULL(1);
