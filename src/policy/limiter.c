@@ -2,37 +2,13 @@
 
 #include <errno.h>
 
-/* Rules that are asked before mail is accepted; the others are looked at in limiter_settle. */
-static bool refuses(const struct rule *r)
-{
-    return r->action == RULE_DEFER || r->action == RULE_REJECT || r->action == RULE_SUSPEND;
-}
-
-static bool is_settled_later(const struct rule *r)
-{
-    return r->action == RULE_LOCK || r->action == RULE_NOTIFY;
-}
-
-static bool paces(const struct rule *r)
-{
-    return r->action == RULE_PACE;
-}
-
-static uint64_t max_of(const struct limit *limit)
-{
-    if (limit->is_closed)
-        return 0;
-    return limit->rule.max > UINT64_MAX - limit->credit ? UINT64_MAX
-                                                        : limit->rule.max + limit->credit;
-}
-
 /* Adds a refused rule to the verdict: the one that lapses last is the truth. */
 static void blame(struct limit_verdict *v, const struct rule *rule, uint64_t entity,
                   struct counter *c, uint64_t max, uint64_t asked, stamp now, bool is_first)
 {
     struct limit_verdict next = {.rule = *rule, .entity = entity, .asked = asked, .max = max};
     next.never_fits = asked > max;
-    next.used = c ? counter_used(c, now) + c->held : 0;
+    next.used = c ? counter_peak(c, now) + c->held : 0;
     if (next.never_fits || !c) {
         next.free_at = STAMP_NEVER;
     } else if (c->length == RULE_PERIOD) {
@@ -40,10 +16,14 @@ static void blame(struct limit_verdict *v, const struct rule *rule, uint64_t ent
     } else {
         uint64_t keep = max - asked;
         next.is_after_held = c->held > keep;
-        if (next.is_after_held)
-            next.free_at = window_lapse(c->length, now);
+        stamp from = next.is_after_held ? window_lapse(c->length, now) : now;
+        uint64_t left = next.is_after_held ? keep : keep - c->held;
+        if (c->line)
+            next.free_at = wait_free_at(c, from, left);
+        else if (next.is_after_held)
+            next.free_at = from;
         else
-            next.free_at = window_free_at(&c->window, c->length, now, keep - c->held);
+            next.free_at = window_free_at(&c->window, c->length, now, left);
     }
     if (is_first || next.free_at > v->free_at)
         *v = next;
@@ -78,11 +58,6 @@ static void blame_pace(struct limit_verdict *v, const struct limit *limit,
         *v = next;
 }
 
-static bool fits(uint64_t used_now, uint64_t asked, uint64_t max)
-{
-    return asked <= max && used_now <= max - asked;
-}
-
 /* What is asked of a message rule, against the transaction so far. */
 static bool message_fits(const struct limiter_reservation *r, const struct limit *limit,
                          uint64_t asked)
@@ -97,7 +72,7 @@ static bool is_hold_of(const struct limiter_hold *h, const struct entity *e, uin
            is_settled_later(&h->rule) == settled_later;
 }
 
-static struct limiter_hold *hold_of(struct limiter_reservation *r, const struct entity *e,
+static struct limiter_hold *hold_of(const struct limiter_reservation *r, const struct entity *e,
                                     uint32_t counter, bool settled_later, uint32_t likely)
 {
     struct limiter_hold *end = r->holds + r->count;
@@ -110,33 +85,24 @@ static struct limiter_hold *hold_of(struct limiter_reservation *r, const struct 
     return NULL;
 }
 
-/* The counter of a limit that was found, for what it says of its period now. */
-static struct counter *counter_at(const struct limiter *l, const struct limit *limits,
-                                  size_t at)
-{
-    const struct place *p = &l->places[at];
-    struct counter *c = &p->entity->counters[p->counter];
-    if (c->length == RULE_PERIOD)
-        counter_bind(c, &limits[at], l->now);
-    return c;
-}
-
 /* Several rules of one unit and window (an account's and a preset's) share a counter and a
  * hold: the hold keeps the strictest maximum, and what is asked is asked once. Returns where
  * the next one's is, most likely. */
 static uint32_t take_hold(struct limiter_reservation *r, const struct place *p,
                           struct counter *c, const struct limit *limit, uint64_t amount,
-                          uint32_t likely)
+                          stamp now, uint32_t likely)
 {
     bool later = is_settled_later(&limit->rule);
     struct limiter_hold *h = hold_of(r, p->entity, p->counter, later, likely);
     if (!h) {
+        /* What waits already may come to be in a window with this one. */
         h = &r->holds[r->count++];
         *h = (struct limiter_hold){.entity = p->entity,
                                    .counter = p->counter,
                                    .round = r->round - 1,
                                    .rule = limit->rule,
-                                   .max = max_of(limit)};
+                                   .max = max_of(limit),
+                                   .placings = c->placings - (c->line != NULL)};
         p->entity->holds++;
     }
     if (max_of(limit) < h->max) {
@@ -144,11 +110,15 @@ static uint32_t take_hold(struct limiter_reservation *r, const struct place *p,
         h->max = max_of(limit);
     }
     uint32_t next = (uint32_t)(h - r->holds) + 1;
-    if (h->round == r->round)
-        return next;
+    bool is_repeated = h->round == r->round;
+    amount = is_repeated ? 0 : amount;
+    h->defers |= lets_wait(&limit->rule);
+    if (r->may_wait && lets_wait(&limit->rule) && !h->waits &&
+        !fits(counter_peak(c, now) + c->held, amount, max_of(limit)))
+        place_later(h, c);
     h->round = r->round;
     h->amount += amount;
-    if (!later)
+    if (!later && !h->waits)
         c->held += amount;
     return next;
 }
@@ -193,8 +163,16 @@ static enum limiter_result check_all(struct limiter *l, const struct limiter_res
             refused = true;
             continue;
         }
-        if (fits(counter_used(c, now) + c->held, amount, max_of(limit)))
+        const struct place *p = &l->places[i];
+        const struct limiter_hold *h =
+            r->may_wait ? hold_of(r, p->entity, p->counter, false, 0) : NULL;
+        if (!(h && h->waits) && fits(counter_peak(c, now) + c->held, amount, max_of(limit)))
             continue;
+        if (r->may_wait && lets_wait(&limit->rule)) {
+            uint64_t total = amount + (h ? h->amount : 0);
+            refused |= !place_fits(c, limit, total, now, verdict, !refused);
+            continue;
+        }
         if (limit->is_closed)
             blame_plan(verdict, limit, c, amount, now, !refused);
         else
@@ -235,6 +213,8 @@ enum limiter_result limiter_reserve(struct limiter *l, struct limiter_reservatio
         count_attempts(l, limits, count, asked, now);
         check_all(l, r, limits, count, asked, now, verdict);
         tell_attempt(&first, verdict);
+        if (verdict->free_at != STAMP_NEVER && !r->may_wait)
+            verdict->free_at = place_free_at(l, limits, count, asked, verdict->free_at);
         return result;
     }
     uint32_t likely = 0;
@@ -244,7 +224,7 @@ enum limiter_result limiter_reserve(struct limiter *l, struct limiter_reservatio
             continue;
         uint64_t amount = asked->of[limits[i].rule.unit];
         struct counter *c = counter_at(l, limits, i);
-        likely = take_hold(r, &l->places[i], c, &limits[i], amount, likely);
+        likely = take_hold(r, &l->places[i], c, &limits[i], amount, now, likely);
     }
     for (int unit = 0; unit < RULE_UNIT_COUNT; unit++)
         r->total.of[unit] += asked->of[unit];
@@ -262,11 +242,12 @@ enum limiter_result limiter_true_up(struct limiter *l, struct limiter_reservatio
         struct counter *c = &h->entity->counters[h->counter];
         if (c->unit != unit || !refuses(&h->rule) || total <= h->amount)
             continue;
-        if (fits(counter_used(c, now) + c->held - h->amount, total, h->max))
+        if (place_has_room(h, c, total, now) || (r->may_wait && h->defers && total <= h->max))
             continue;
-        c->held -= h->amount;
+        uint64_t own = h->waits ? 0 : h->amount;
+        c->held -= own;
         blame(verdict, &h->rule, h->entity->key.id, c, h->max, total, now, !refused);
-        c->held += h->amount;
+        c->held += own;
         refused = true;
     }
     if (refused)
@@ -276,7 +257,10 @@ enum limiter_result limiter_true_up(struct limiter *l, struct limiter_reservatio
         struct counter *c = &h->entity->counters[h->counter];
         if (c->unit != unit)
             continue;
-        if (!is_settled_later(&h->rule))
+        bool may_wait = r->may_wait && h->defers && total > h->amount;
+        if (may_wait && !place_has_room(h, c, total, now))
+            place_later(h, c);
+        if (!is_settled_later(&h->rule) && !h->waits)
             c->held += total - h->amount;
         h->amount = total;
     }
@@ -324,6 +308,9 @@ enum limiter_result limiter_settle(struct limiter *l, struct limiter_reservation
         verdict->used = counter_used(c, now) + c->settling;
         return LIMITER_REFUSED;
     }
+    enum limiter_result placed = place_take(r, now, verdict);
+    if (placed != LIMITER_OK)
+        return placed;
     for (uint32_t i = 0; i < r->count; i++) {
         struct limiter_hold *h = &r->holds[i];
         if (refuses(&h->rule))
@@ -363,11 +350,15 @@ static void end_holds(struct limiter *l, struct limiter_reservation *r, stamp at
         }
         /* Rules on one counter of which one locks and one defers count its use once. */
         bool is_shared = later && hold_of(r, h->entity, h->counter, false, 0);
-        if ((is_committed || h->rule.attempts) && !is_shared)
+        bool is_placed = h->placed > 0;
+        INVARIANT(!is_committed || !h->waits || is_placed);
+        if (is_placed && !is_committed)
+            wait_remove(c, h->placed, h->amount);
+        if ((is_committed ? !is_placed : h->rule.attempts) && !is_shared)
             INVARIANT(counter_use(c, at, h->amount) == 0 || !is_committed);
         if (later && h->is_settled)
             c->settling -= h->amount;
-        if (!later)
+        if (!later && !h->waits)
             c->held -= h->amount;
         h->entity->holds--;
     }
@@ -381,7 +372,8 @@ void limiter_each_hold(const struct limiter_reservation *r,
 {
     for (uint32_t i = 0; i < r->count; i++) {
         const struct limiter_hold *h = &r->holds[i];
-        fn(ctx, &h->rule, h->amount, paces(&h->rule) && r->not_before > 0);
+        bool waits = h->waits || (paces(&h->rule) && r->not_before > 0);
+        fn(ctx, &h->rule, h->amount, waits);
     }
 }
 
@@ -394,62 +386,6 @@ void limiter_commit(struct limiter *l, struct limiter_reservation *r, stamp at)
 void limiter_release(struct limiter *l, struct limiter_reservation *r, stamp at)
 {
     end_holds(l, r, limiter_advance(l, at), false);
-}
-
-/* As limiter_settle would have. */
-static void forget_notice(struct limiter *l, const struct limit *limit,
-                          const struct amounts *amounts, stamp at)
-{
-    struct counter *c = limit->rule.action == RULE_NOTIFY ? limiter_known(l, limit) : NULL;
-    if (c && c->notified)
-        c->notified = !fits(counter_used(c, at), amounts->of[limit->rule.unit], max_of(limit));
-}
-
-/* A turn that was taken, by the strictest of the rules that share it. */
-static void replay_turn(struct counter *c, const struct limit *limits, size_t count, size_t at,
-                        uint64_t amount, stamp now)
-{
-    const struct rule *strictest = &limits[at].rule;
-    for (size_t i = at + 1; i < count; i++) {
-        if (limits[i].entity == limits[at].entity && paces(&limits[i].rule) &&
-            rule_replaces(&limits[i].rule, strictest) && limits[i].rule.max < strictest->max)
-            strictest = &limits[i].rule;
-    }
-    c->pace.next = pace_after(strictest, pace_start(c, now), amount);
-}
-
-/* Has an earlier one of these limits counted under the same counter? */
-static bool is_counted(const struct limit *limits, size_t at)
-{
-    for (size_t i = 0; i < at; i++) {
-        if (limits[i].entity == limits[at].entity &&
-            rule_replaces(&limits[i].rule, &limits[at].rule) &&
-            paces(&limits[i].rule) == paces(&limits[at].rule))
-            return true;
-    }
-    return false;
-}
-
-int limiter_replay(struct limiter *l, const struct limit *limits, size_t count,
-                   const struct amounts *amounts, stamp at)
-{
-    limiter_advance(l, at);
-    if (limiter_find(l, limits, count) < 0)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t amount = amounts->of[limits[i].rule.unit];
-        if (limits[i].rule.scope == RULE_MESSAGE || amount == 0)
-            continue;
-        forget_notice(l, &limits[i], amounts, at);
-        if (is_counted(limits, i))
-            continue;
-        struct counter *c = counter_at(l, limits, i);
-        if (paces(&limits[i].rule))
-            replay_turn(c, limits, count, i, amount, at);
-        else if (counter_use(c, at, amount) < 0)
-            return -ENOMEM;
-    }
-    return 0;
 }
 
 void limiter_ask(struct limiter *l, const struct limit *limit, uint64_t asked, stamp at,
@@ -479,4 +415,6 @@ void limiter_ask(struct limiter *l, const struct limit *limit, uint64_t asked, s
         blame(verdict, &limit->rule, limit->entity, c, max_of(limit), asked, now, true);
     if (fits(verdict->used, asked, verdict->max))
         verdict->free_at = now;
+    if (c->line && c->line->count > 0)
+        verdict->paced_until = c->line->of[c->line->count - 1].at;
 }

@@ -11,6 +11,11 @@
  * message, and says when that is beyond max. Rules that pace let everything pass until a day's
  * (or a longer window's) worth is waiting: limiter_settle says when the message may go.
  *
+ * A transaction that may wait is accepted where a rule that defers (with a sliding window)
+ * would refuse it, if the rule lets it pass within LIMITER_WAIT_MOST: limiter_settle finds the
+ * moment (not_before), and from then on it is used under all such rules, which everybody sees
+ * at once.
+ *
  * Refused use of a rule with `attempts` becomes use at once; so does held use that is released.
  */
 #ifndef POLICY_LIMITER_H
@@ -19,6 +24,10 @@
 #include "policy/rule.h"
 
 struct limiter;
+
+/* A day, and the little that a window of a day is late in lifting. */
+#define LIMITER_WAIT_MOST (25 * SPAN_HOUR)
+enum { LIMITER_WAITING_MOST = 4096 }; /* moments at which something of one window is released */
 
 /* One rule, applied to one customer, account, credential … . */
 struct limit {
@@ -40,7 +49,8 @@ struct amounts {
 struct limit_verdict {
     struct rule rule; /* of several, the one that lapses last */
     uint64_t entity;  /* of the limit */
-    uint64_t used;    /* committed or held now, refused attempts included; of pace: waiting */
+    uint64_t used;    /* committed or held now, refused attempts included; of pace: waiting;
+                       * where mail waits, of the fullest window that more would be in */
     uint64_t asked;
     uint64_t max;  /* with the credit */
     stamp free_at; /* from then on the same is accepted, if nothing is tried before and held use
@@ -48,7 +58,7 @@ struct limit_verdict {
     bool is_after_held; /* held use alone leaves no room: free_at is as if it were committed
                          * now, and moves on until it is */
     bool never_fits;    /* asked > max: at most max at a time */
-    stamp paced_until;  /* of pace: when the last goes that is waiting; else 0 */
+    stamp paced_until;  /* when the last goes that is waiting; else 0 */
 };
 
 struct limiter_hold;
@@ -60,7 +70,9 @@ struct limiter_reservation {
     uint32_t cap;
     uint32_t round;       /* of limiter_reserve */
     struct amounts total; /* for rules of one message */
+    bool may_wait;        /* the owner's, before anything is reserved */
     stamp not_before;     /* after limiter_settle: when the message may go; 0: at once */
+    stamp released;       /* from then on it is used, where rules defer; 0: when committed */
 };
 
 struct limiter *limiter_new(const uint64_t seed[2]) NONNULL(1);
@@ -81,8 +93,9 @@ enum limiter_result limiter_true_up(struct limiter *l, struct limiter_reservatio
                                     enum rule_unit unit, uint64_t total, stamp now,
                                     struct limit_verdict *verdict) MUST_USE NONNULL(1, 2, 6);
 /* End of data: REFUSED with the verdict when a rule that locks is beyond its maximum with this
- * message. Notifying rules that are passed for the first time are reported through `notify`
- * (may be NULL). */
+ * message; or when mail that waits has come first meanwhile, or this would wait for too long:
+ * then the verdict's rule defers. Notifying rules that are passed for the first time are
+ * reported through `notify` (may be NULL). */
 enum limiter_result limiter_settle(struct limiter *l, struct limiter_reservation *r, stamp now,
                                    void (*notify)(void *ctx, const struct limit_verdict *v),
                                    void *ctx, struct limit_verdict *verdict) MUST_USE
@@ -99,6 +112,10 @@ void limiter_release(struct limiter *l, struct limiter_reservation *r, stamp now
 /* A record read back from the journal, or use that nobody could refuse (bounces): counts. */
 int limiter_replay(struct limiter *l, const struct limit *limits, size_t count,
                    const struct amounts *used, stamp at) MUST_USE NONNULL(1, 4);
+/* The same of one that waited: `released` as limiter_settle has said (0: it did not). */
+int limiter_replay_waiting(struct limiter *l, const struct limit *limits, size_t count,
+                           const struct amounts *used, stamp at, stamp released) MUST_USE
+    NONNULL(1, 4);
 
 /* How a limit stands: used (held included) and, for `asked` more, when there is room. */
 void limiter_ask(struct limiter *l, const struct limit *limit, uint64_t asked, stamp now,

@@ -22,6 +22,7 @@ static void entity_free(struct entity *e)
     for (uint32_t i = 0; i < e->count; i++) {
         if (has_window(&e->counters[i]))
             window_fini(&e->counters[i].window);
+        free(e->counters[i].line);
     }
     if (e->counters != e->first)
         free(e->counters);
@@ -287,8 +288,11 @@ uint64_t counter_used_of_period(struct counter *c, stamp now)
 
 int counter_use(struct counter *c, stamp at, uint64_t amount)
 {
-    if (c->length != RULE_PERIOD)
+    if (c->length != RULE_PERIOD) {
+        if (c->line)
+            wait_roll(c, at);
         return window_add(&c->window, c->length, at, amount);
+    }
     roll(c, at);
     if (at >= c->period.start && at >= c->period.forgiven)
         c->period.used += amount;
@@ -350,7 +354,7 @@ static bool is_idle(struct entity *e, stamp now)
         return false;
     for (uint32_t i = 0; i < e->count; i++) {
         struct counter *c = &e->counters[i];
-        if (c->is_pace ? c->pace.next > now : counter_used(c, now) > 0)
+        if (c->is_pace ? c->pace.next > now : counter_used(c, now) > 0 || c->line)
             return false;
     }
     return true;
@@ -405,7 +409,10 @@ void limiter_numbers(const struct limiter *l, size_t *entities, size_t *bytes)
         *bytes += sizeof(*e) + room_of(e) * sizeof(struct counter);
         if (e->counters != e->first)
             *bytes += e->count * sizeof(struct counter);
-        for (uint32_t i = 0; i < e->count; i++)
-            *bytes += has_window(&e->counters[i]) ? e->counters[i].window.cap : 0;
+        for (uint32_t i = 0; i < e->count; i++) {
+            const struct counter *c = &e->counters[i];
+            *bytes += has_window(c) ? c->window.cap : 0;
+            *bytes += c->line ? sizeof(*c->line) + c->line->cap * sizeof(c->line->of[0]) : 0;
+        }
     }
 }

@@ -3,10 +3,11 @@
 #include <errno.h>
 
 /* Bits beside the unit. */
-enum { UNIT = 255, NOTIFIED = 256, PACE = 512, SUSPENDED = 1024 };
+enum { UNIT = 255, NOTIFIED = 256, PACE = 512, SUSPENDED = 1024, WAITING = 2048 };
 
-/* Saved: per counter its owner, unit and length, then the window, or the period's numbers. All
- * numbers as they are in memory of one kind of machine: little-endian, 64 bits. */
+/* Saved: per counter its owner, unit and length, then the window and what waits, or the
+ * period's numbers. All numbers as they are in memory of one kind of machine: little-endian, 64
+ * bits. */
 static void save_u64(struct buf *out, uint64_t value)
 {
     buf_append(out, slice_make(&value, sizeof(value)));
@@ -56,7 +57,7 @@ void limiter_save(const struct limiter *l, struct buf *out)
             save_u64(out, e->key.scope);
             save_u64(out, e->key.id);
             save_u64(out, c->unit | (c->notified ? NOTIFIED : 0) | (c->is_pace ? PACE : 0) |
-                              (c->suspended ? SUSPENDED : 0));
+                              (c->suspended ? SUSPENDED : 0) | (c->line ? WAITING : 0));
             save_u64(out, (uint64_t)c->length);
             if (c->is_pace) {
                 save_u64(out, (uint64_t)c->pace.next);
@@ -64,6 +65,8 @@ void limiter_save(const struct limiter *l, struct buf *out)
                 save_period(&c->period, out);
             } else {
                 window_save(&c->window, out);
+                if (c->line)
+                    wait_save(c, out);
             }
         }
     }
@@ -96,9 +99,10 @@ static int load_counter(struct limiter *l, slice *in)
         c->pace.next = (stamp)next;
         return 0;
     }
-    if (c->length != RULE_PERIOD)
-        return window_load(&c->window, in);
-    return load_period(&c->period, in);
+    if (c->length == RULE_PERIOD)
+        return load_period(&c->period, in);
+    int err = window_load(&c->window, in);
+    return err == 0 && unit & WAITING ? wait_load(c, in) : err;
 }
 
 int limiter_load(struct limiter *l, slice contents)

@@ -204,6 +204,27 @@ stamp window_free_at(const struct window *w, span length, stamp now, uint64_t ke
     return moment > now ? moment : now;
 }
 
+size_t window_cells(const struct window *w, span length,
+                    struct window_cell out[WINDOW_CELLS_MOST])
+{
+    int64_t cell = w->oldest;
+    size_t count = 0;
+    for (unsigned at = w->head; at < w->len;) {
+        struct entry e;
+        bool is_first = at == w->head;
+        at = entry_at(w, at, &e);
+        if (!is_first)
+            cell += (int64_t)e.distance;
+        INVARIANT(count < WINDOW_CELLS_MOST);
+        out[count++] = (struct window_cell){lapses_at(length, cell), e.amount};
+    }
+    if (w->newest_used > 0) {
+        INVARIANT(count < WINDOW_CELLS_MOST);
+        out[count++] = (struct window_cell){lapses_at(length, w->newest), w->newest_used};
+    }
+    return count;
+}
+
 /* Saved: the number of entries, then each one's cell (as the distance from the one before; the
  * first from 0) and amount. */
 void window_save(const struct window *w, struct buf *out)

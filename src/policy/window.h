@@ -48,6 +48,17 @@ stamp window_free_at(const struct window *w, span length, stamp now, uint64_t ke
 /* When what is used at `at` counts no more. */
 stamp window_lapse(span length, stamp at);
 
+/* What is in a window at most: its own cells, and those at its two borders. */
+enum { WINDOW_CELLS_MOST = WINDOW_CELLS + 4 };
+struct window_cell {
+    stamp lapse; /* from then on its amount counts no more */
+    uint64_t amount;
+};
+/* What counts, the oldest first; returns how many. Forget what has lapsed first (window_used).
+ */
+size_t window_cells(const struct window *w, span length,
+                    struct window_cell out[WINDOW_CELLS_MOST]) NONNULL(1, 3);
+
 /* Asks the memory for what will be needed of it. */
 static inline void window_fetch(const struct window *w)
 {
