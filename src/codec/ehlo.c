@@ -15,6 +15,7 @@ static const struct {
     {SLICE_INIT("AUTH"), EHLO_AUTH},
     {SLICE_INIT("LIMITS"), EHLO_LIMITS},
     {SLICE_INIT("XSCRIPT"), EHLO_XSCRIPT},
+    {SLICE_INIT("XQUEUE"), EHLO_XQUEUE},
 };
 
 static const struct {

@@ -16,6 +16,7 @@ enum ehlo_extension {
     EHLO_AUTH = 1 << 8,
     EHLO_LIMITS = 1 << 9,   /* RFC 9422 */
     EHLO_XSCRIPT = 1 << 10, /* ours: MAIL takes XSCRIPT and XDIRECTORY */
+    EHLO_XQUEUE = 1 << 11,  /* ours: MAIL takes XQUEUE */
 };
 
 enum ehlo_auth { EHLO_AUTH_PLAIN = 1, EHLO_AUTH_LOGIN = 2, EHLO_AUTH_EXTERNAL = 4 };

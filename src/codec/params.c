@@ -175,6 +175,15 @@ static enum params_result parse_directory(struct arena *a, slice value, void *ou
     return parse_text(a, value, PARAMS_SCRIPT_MAX, &((struct mail_params *)out)->directory);
 }
 
+static enum params_result parse_queue(struct arena *a, slice value, void *out)
+{
+    struct mail_params *p = out;
+    (void)a;
+    (void)value;
+    p->may_wait = true;
+    return PARAMS_OK;
+}
+
 static unsigned notify_of(slice word)
 {
     static const struct {
@@ -243,6 +252,7 @@ static const struct param mail_table[] = {
     {SLICE_INIT("XTOKEN"), true, parse_token},
     {SLICE_INIT("XSCRIPT"), true, parse_script},
     {SLICE_INIT("XDIRECTORY"), true, parse_directory},
+    {SLICE_INIT("XQUEUE"), false, parse_queue},
 };
 
 static const struct param rcpt_table[] = {

@@ -1,5 +1,5 @@
 /* params: ESMTP parameters of MAIL and RCPT (RFC 5321 4.1.2, 1870, 6152, 6531, 4954, 3461), and
- * XTOKEN, XSCRIPT, XDIRECTORY, our own, between our own programs. */
+ * XTOKEN, XSCRIPT, XDIRECTORY, XQUEUE, our own, between our own programs. */
 #ifndef CODEC_PARAMS_H
 #define CODEC_PARAMS_H
 
@@ -25,6 +25,7 @@ struct mail_params {
     slice token;     /* XTOKEN: idempotency token, xtext-decoded; empty when absent */
     slice script;    /* XSCRIPT, likewise: the program that sends, as it says itself */
     slice directory; /* XDIRECTORY: where it runs */
+    bool may_wait;   /* XQUEUE: what a limit would refuse for now waits instead */
 };
 
 struct rcpt_params {

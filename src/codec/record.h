@@ -147,6 +147,9 @@ enum record_tag {
     /* USE, which has TAG_MESSAGES, TAG_RECIPIENTS, TAG_OCTETS and, of the envelope and the
      * client, the tags of MESSAGE. */
     TAG_FOREIGN_ID = 130, /* the other server's queue id */
+    /* MESSAGE: a stamp of the limits' clock; it waits, and under rules that defer it is used
+     * from then on (policy/limiter). */
+    TAG_RELEASED_AT = 133,
     /* of a command about the queue (model/queue_command), what it is about: */
     TAG_OF_ACCOUNT = 93,
     TAG_OF_CUSTOMER = 94,

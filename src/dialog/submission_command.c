@@ -214,6 +214,8 @@ static void write_extensions(const struct submission *s, struct buf *text)
     buf_append(text, SLICE("\n8BITMIME\nSMTPUTF8\nENHANCEDSTATUSCODES\nCHUNKING\nDSN"));
     if (s->config->is_local_door)
         buf_append(text, SLICE("\nXSCRIPT"));
+    if (submission_lets_wait(s))
+        buf_append(text, SLICE("\nXQUEUE"));
     if (s->config->tls == SUBMISSION_TLS_STARTTLS && !s->is_tls && !s->has_authenticated)
         buf_append(text, SLICE("\nSTARTTLS"));
     if (s->has_account && s->account.told_recipients)

@@ -145,6 +145,8 @@ slice submission_tls(const struct submission *s) NONNULL(1);
 void submission_take_account(struct submission *s, const struct account *account) NONNULL(1, 2);
 /* The tighter of the server's and the account's limit; 0: none. */
 uint64_t submission_max_size(const struct submission *s) NONNULL(1);
+/* XQUEUE is for programs of ours, and they have TLS, or are local. */
+bool submission_lets_wait(const struct submission *s) NONNULL(1);
 const char *submission_state_name(enum submission_state state);
 
 /* One command line, and one line of an AUTH exchange. */

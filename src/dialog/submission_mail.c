@@ -60,6 +60,11 @@ static void say_params(struct submission *s, enum params_result r, slice bad)
         (slice){0});
 }
 
+bool submission_lets_wait(const struct submission *s)
+{
+    return s->config->is_local_door || s->is_tls;
+}
+
 /* The first keyword that is known but was not offered; empty: none. */
 static slice not_offered(const struct submission *s, const struct mail_params *p)
 {
@@ -69,6 +74,8 @@ static slice not_offered(const struct submission *s, const struct mail_params *p
         return SLICE("XSCRIPT");
     if (!s->config->is_local_door && p->directory.len)
         return SLICE("XDIRECTORY");
+    if (p->may_wait && !submission_lets_wait(s))
+        return SLICE("XQUEUE");
     return p->body == BODY_BINARYMIME ? SLICE("BODY=BINARYMIME") : (slice){0};
 }
 

@@ -74,6 +74,7 @@ static void begin_charge(struct limiting_charge *c, const struct limiting_view *
     c->account = account->id;
     c->credential = account->credential;
     c->recipients = 0;
+    c->held.may_wait = t->params.may_wait;
     c->message_bytes.max = 0;
     c->counts_attempts = false;
     c->tells_data = account->is_control;
@@ -286,6 +287,16 @@ static void say_locked(const struct limiting *l, const struct limiting_charge *c
     wording_lock(&voice, v, until == STAMP_NEVER ? until : until + voice.now - now, refusal);
 }
 
+/* Mail that waits has come first, or there is no place in its line. */
+static void say_too_late(struct limiting *l, const struct limiting_charge *c,
+                         struct limit_verdict *v, stamp now, struct wording *refusal)
+{
+    struct wording_voice voice = voice_of(l, c);
+    tally_add(&l->tally, &v->rule, TALLY_REFUSED, 1);
+    limiting_to_wall(l, v, now);
+    say_refusal(c, &voice, v, refusal);
+}
+
 /* Nothing of an account is appended behind its lock. */
 static bool may_append(struct limiting *l, struct limiting_charge *c, uint64_t octets,
                        stamp now, struct wording *refusal)
@@ -302,25 +313,35 @@ static bool may_append(struct limiting *l, struct limiting_charge *c, uint64_t o
     if (!settle_octets(l, c, octets, now, refusal))
         return false;
     struct settling settling = {l, c, now};
-    if (limiter_settle(l->limiter, &c->held, now, on_notice, &settling, &verdict) == LIMITER_OK)
+    enum limiter_result result =
+        limiter_settle(l->limiter, &c->held, now, on_notice, &settling, &verdict);
+    if (result == LIMITER_OK)
         return true;
-    limiting_lock_sender(l, c, &verdict, now);
-    say_locked(l, c, &verdict, now, refusal);
+    if (result == LIMITER_NO_MEMORY) {
+        wording_no_memory(refusal);
+    } else if (verdict.rule.action == RULE_LOCK) {
+        limiting_lock_sender(l, c, &verdict, now);
+        say_locked(l, c, &verdict, now, refusal);
+    } else {
+        say_too_late(l, c, &verdict, now, refusal);
+    }
     return false;
 }
 
 /* The record's stamp is the one that counts; a clock on the wall that was set since the start
  * is what people want to read, so that then both are in the record. */
 static void stamp_record(const struct limiting *l, struct journal_entry *e, struct buf *fields,
-                         stamp now, stamp not_before)
+                         stamp now, const struct limiter_reservation *held)
 {
     span ahead = limiting_wall(l, now);
     bool is_set = ahead > LIMITING_STEP || ahead < -LIMITING_STEP;
     e->header.at = is_set ? now + ahead : now;
     if (is_set)
         record_put_u64(fields, TAG_COUNTED_AT, (uint64_t)now);
-    if (not_before > 0)
-        record_put_u64(fields, TAG_NOT_BEFORE, (uint64_t)(not_before + ahead));
+    if (held->not_before > 0)
+        record_put_u64(fields, TAG_NOT_BEFORE, (uint64_t)(held->not_before + ahead));
+    if (held->released > 0)
+        record_put_u64(fields, TAG_RELEASED_AT, (uint64_t)held->released);
     e->fields = buf_slice(fields);
 }
 
@@ -328,7 +349,7 @@ bool limiting_append(struct limiting *l, struct limiting_charge *c, struct journ
                      struct buf *fields, struct wording *refusal)
 {
     if (!c->is_held) {
-        stamp_record(l, e, fields, limiting_now(l), 0);
+        stamp_record(l, e, fields, limiting_now(l), &c->held);
         journal_append(l->config.journal, e);
         return true;
     }
@@ -339,7 +360,7 @@ bool limiting_append(struct limiting *l, struct limiting_charge *c, struct journ
     if (is_good) {
         if (c->counts_new)
             record_put_u64(fields, TAG_NEW_RECIPIENTS, c->held.total.of[RULE_NEW_RECIPIENTS]);
-        stamp_record(l, e, fields, now, c->held.not_before);
+        stamp_record(l, e, fields, now, &c->held);
         journal_append(l->config.journal, e);
     } else {
         release(l, c, now);

@@ -113,7 +113,8 @@ static void count(struct limiting *l, const struct record_header *h, slice field
                   record_get(fields, TAG_CLIENT));
     if (is_message && limiting_counts_new(limits, n))
         limiting_acquaint(l, h->account, fields, at);
-    if (limiter_replay(l->limiter, limits, n, &used, at) < 0)
+    stamp released = (stamp)record_get_u64(fields, TAG_RELEASED_AT);
+    if (limiter_replay_waiting(l->limiter, limits, n, &used, at, released) < 0)
         log_error("limits-out-of-memory", LOG_I("account", h->account));
     if (at > l->base)
         l->base = at;

@@ -76,7 +76,8 @@ static void show_rest(const json_t *answer, const char *verb)
     if (busy > 0)
         printf("  %lld were being sent at that moment, and were left alone.\n", busy);
     if (paced > 0)
-        printf("  %lld are kept back by the pace of a rule: see queue list.\n", paced);
+        printf("  %lld are kept back by a rule until they are released: see queue list.\n",
+               paced);
     if (stopped > 0 && strcmp(verb, "hold") != 0 && strcmp(verb, "remove") != 0)
         printf("  %lld of them stay where they are: their account is locked or held. See:"
                " utpost queue why ID\n",

@@ -41,16 +41,21 @@ static const char *bar(struct arena *a, const json_t *line)
     return arena_printf(a, "[%s]", text).ptr;
 }
 
-/* When one more is accepted. */
+/* When one more is accepted, or sent if it may wait. */
 static const char *free_at(struct arena *a, const json_t *line)
 {
-    const char *paced = show_text(a, line, "paced_until");
-    if (paced[0] && !show_text(a, line, "free_at")[0])
-        return arena_printf(a, "now, waits until %s", paced).ptr;
-    if (json_integer_value(json_object_get(line, "left")) > 0)
-        return "now";
+    const char *waits_until = show_text(a, line, "paced_until");
     const char *at = show_text(a, line, "free_at");
-    return at[0] ? at : "not by itself";
+    bool is_pace = strstr(show_text(a, line, "rule"), " pace") != NULL;
+    if (is_pace && waits_until[0] && !at[0])
+        return arena_printf(a, "now, waits until %s", waits_until).ptr;
+    if (json_integer_value(json_object_get(line, "left")) > 0 && !(waits_until[0] && at[0]))
+        at = "now";
+    else if (!at[0])
+        at = "not by itself";
+    if (is_pace || !waits_until[0])
+        return at;
+    return arena_printf(a, "%s; mail waits until %s", at, waits_until).ptr;
 }
 
 /* The running period of the plan, of the first rule that has one. */

@@ -35,6 +35,8 @@ static const char help[] =
     "  -f, -r ADDRESS where bounces go (the reverse-path)\n"
     "  -F NAME        name in the From field that is added when there is none\n"
     "  -N NOTICES, -R full|hdrs, -V ID   delivery status notifications\n"
+    "  --queue        what a limit refuses for now is accepted, and sent when the limit "
+    "allows\n"
     "  -bs            speak SMTP on standard input and output\n"
     "  -v             say what the service answered\n"
     "  --config FILE  the server's configuration (default: $UTPOST_CONFIG, or\n"
@@ -264,6 +266,7 @@ static int send_letter(struct job *j)
     l->has_utf8 |= mailbox_parse(l->sender, &p) == PATH_OK && p.has_utf8;
     l->notify = j->options.notify;
     l->ret = j->options.ret;
+    l->may_wait = j->options.may_wait || j->forward.may_wait;
     l->envid = slice_of(j->options.envid);
     sendmail_origin_find(&j->arena, l->header, &l->origin);
     const struct sendmail_target target = {

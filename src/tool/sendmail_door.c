@@ -241,6 +241,8 @@ static void write_mail(struct delivery *d)
         buf_printf(out, " ENVID=%.*s", SLICE_ARG(xtext_encode(&a, l->envid)));
         arena_fini(&a);
     }
+    if (has & EHLO_XQUEUE && l->may_wait)
+        buf_append(out, SLICE(" XQUEUE"));
     write_origin(d, "XSCRIPT", l->origin.script);
     write_origin(d, "XDIRECTORY", l->origin.directory);
     buf_append(out, SLICE("\r\n"));

@@ -27,6 +27,7 @@ struct sendmail_letter {
     unsigned notify;
     enum dsn_ret ret;
     slice envid;
+    bool may_wait; /* what a limit refuses for now waits, where the service offers it */
     struct sendmail_origin origin; /* said to a local door only */
 };
 

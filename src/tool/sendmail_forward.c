@@ -43,8 +43,11 @@ static bool take_forward(struct reading *r, const char *name, const char *value)
         r->password_file = keep(r, value);
     else if (strcmp(name, "tls") == 0 && strcmp(value, "implicit") == 0)
         f->is_implicit = true;
+    else if (strcmp(name, "queue") == 0 && strcmp(value, "yes") == 0)
+        f->may_wait = true;
     else
-        return strcmp(name, "tls") == 0 && strcmp(value, "starttls") == 0;
+        return (strcmp(name, "tls") == 0 && strcmp(value, "starttls") == 0) ||
+               (strcmp(name, "queue") == 0 && strcmp(value, "no") == 0);
     return true;
 }
 

@@ -5,7 +5,7 @@
  *     host = mail.example.com
  *     login = web1@hosts.example.com
  *     password-file = /etc/utpost/sendmail.password
- *     # port = 587, tls = starttls (or implicit), ca-file, hostname
+ *     # port = 587, tls = starttls (or implicit), ca-file, hostname, queue = no (or yes)
  *
  *     [accounts]
  *     alice = shop@example.org
@@ -34,6 +34,7 @@ struct sendmail_forward {
     slice login;
     slice password;
     slice account; /* of the user */
+    bool may_wait; /* as with --queue */
 };
 
 /* Reads it for this user. EX_OK, or the exit status with why in *why (one line or more, without

@@ -5,12 +5,13 @@
 /* Of all sendmails that programs were written for; two colons: the value is optional. */
 static const char letters[] = "A:B:b:C:cd::D:e:F:f:Gh:IiL:M:mN:nO:o:p:Q::q::R:r:sTtUV:vX:x";
 
-enum { LONG_CONFIG = 256, LONG_FORWARD, LONG_HELP, LONG_VERSION };
+enum { LONG_CONFIG = 256, LONG_FORWARD, LONG_HELP, LONG_QUEUE, LONG_VERSION };
 
 static const struct option long_options[] = {
     {"config", required_argument, NULL, LONG_CONFIG},
     {"forward", required_argument, NULL, LONG_FORWARD},
     {"help", no_argument, NULL, LONG_HELP},
+    {"queue", no_argument, NULL, LONG_QUEUE},
     {"version", no_argument, NULL, LONG_VERSION},
     {0},
 };
@@ -139,6 +140,9 @@ static bool read_option(struct sendmail_options *o, int letter, const char *valu
         return true;
     case LONG_HELP:
         o->mode = SENDMAIL_HELP;
+        return true;
+    case LONG_QUEUE:
+        o->may_wait = true;
         return true;
     case LONG_VERSION:
         o->mode = SENDMAIL_VERSION;

@@ -26,6 +26,7 @@ struct sendmail_options {
     bool reads_recipients;         /* -t */
     bool dots_are_text;            /* -i */
     bool is_verbose;               /* -v */
+    bool may_wait;                 /* --queue */
     const char *sender;            /* -f or -r; NULL: not given */
     const char *full_name;         /* -F; NULL: not given */
     unsigned notify;               /* -N, enum dsn_notify; 0: not given */

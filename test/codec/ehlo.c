@@ -17,6 +17,7 @@ static const struct {
     {"ENHANCEDSTATUSCODES", {.extensions = EHLO_ENHANCEDSTATUSCODES}},
     {"CHUNKING", {.extensions = EHLO_CHUNKING}},
     {"DSN", {.extensions = EHLO_DSN}},
+    {"XQUEUE", {.extensions = EHLO_XQUEUE}},
     {"AUTH", {.extensions = EHLO_AUTH}},
     {"AUTH PLAIN  login XOAUTH2",
      {.extensions = EHLO_AUTH, .auth = EHLO_AUTH_PLAIN | EHLO_AUTH_LOGIN}},

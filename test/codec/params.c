@@ -30,6 +30,9 @@ static const struct {
     {"SIZE=1 BODY=9BIT", PARAMS_VALUE, "BODY=9BIT", {0}},
     {"SIZE=1 SIZE=1", PARAMS_DUPLICATE, "SIZE=1", {0}},
     {"SMTPUTF8=yes", PARAMS_SYNTAX, "SMTPUTF8=yes", {0}},
+    {"xqueue SIZE=1", PARAMS_OK, NULL, {.has_size = true, .size = 1, .may_wait = true}},
+    {"XQUEUE=1", PARAMS_SYNTAX, "XQUEUE=1", {0}},
+    {"XQUEUE XQUEUE", PARAMS_DUPLICATE, "XQUEUE", {0}},
     {"NOTIFY=NEVER", PARAMS_UNKNOWN, "NOTIFY=NEVER", {0}},
     {"X-FOO=1 SIZE=x", PARAMS_UNKNOWN, "X-FOO=1", {0}},
     {"-X", PARAMS_SYNTAX, "-X", {0}},
@@ -50,6 +53,7 @@ static void check_mail(const char *row, const struct mail_params *got,
     CHECK(row, got->size == want->size);
     check_int(row, got->body, want->body);
     check_int(row, got->smtputf8, want->smtputf8);
+    check_int(row, got->may_wait, want->may_wait);
     check_int(row, got->ret, want->ret);
     check_slice(row, got->auth, want->auth);
     check_slice(row, got->envid, want->envid);

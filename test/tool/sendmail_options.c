@@ -12,6 +12,7 @@ static const struct {
     bool reads_recipients, dots_are_text;
     const char *sender, *full_name;
     const char *recipients; /* separated by '|' */
+    bool may_wait;
 } rows[] = {
     /* PHP's default, PHP with -f, cron of Debian, mailx, git send-email, nullmailer's habits */
     {{"sendmail", "-t", "-i"}, SENDMAIL_DELIVER, true, true, 0, 0, ""},
@@ -22,6 +23,7 @@ static const struct {
      "web@example.com",
      0,
      ""},
+    {{"sendmail", "-t", "--queue", "-i"}, SENDMAIL_DELIVER, true, true, 0, 0, "", true},
     {{"sendmail", "-i", "-FCronDaemon", "-B8BITMIME", "-oem", "root"},
      SENDMAIL_DELIVER,
      false,
@@ -117,6 +119,7 @@ static void reads_command_lines(void **state)
         check_int(name, o.mode, rows[i].mode);
         check_int(name, o.reads_recipients, rows[i].reads_recipients);
         check_int(name, o.dots_are_text, rows[i].dots_are_text);
+        check_int(name, o.may_wait, rows[i].may_wait);
         check_text(name, o.sender, rows[i].sender);
         check_text(name, o.full_name, rows[i].full_name);
         struct buf all = BUF_INIT;

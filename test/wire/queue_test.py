@@ -117,7 +117,7 @@ def test_a_pace_is_visible(case):
     assert paced["not_before"] and paced["not_before"] == paced["next"], paced
     assert f"released at {paced['not_before']}" in server.cli("queue", "list").stdout
     left = server.cli("queue", "retry", "--all", check=False)
-    assert "kept back by the pace of a rule" in left.stdout, left
+    assert "kept back by a rule" in left.stdout, left
     assert got(sink) == ["0@example.net"]
 
 

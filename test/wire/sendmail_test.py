@@ -5,7 +5,7 @@ import pwd
 import shutil
 import subprocess
 
-from harness import BUILD, LOGIN, crlf, sample, wait_for, without_trace
+from harness import BUILD, LOGIN, PASSWORD, crlf, sample, wait_for, without_trace
 
 NOPERM, TEMPFAIL, DATAERR = 77, 75, 65
 TO = "bo@example.net"
@@ -28,8 +28,8 @@ def as_user(user, command):
 class Host:
     """A web host: utpostd, its sendmail where every user can run it, a credential per user."""
 
-    def __init__(self, case, sections=None, users=tuple(SITES)):
-        self.server = case.utpost(sections=sections, account=False)
+    def __init__(self, case, sections=None, users=tuple(SITES), clock=False):
+        self.server = case.utpost(sections=sections, account=False, clock=clock)
         self.path = case.dir / "sendmail"
         shutil.copy(BUILD / "sendmail", self.path)
         self.path.chmod(0o755)
@@ -132,6 +132,76 @@ def test_nothing_said_changes_who_is_accounted(case):
     # to act for another account takes more than naming it
     done = host.run("daemon", "-bs", stdin=b"EHLO root\r\nAUTH EXTERNAL YW5uYUBleGFtcGxlLmNvbQ==\r\nQUIT\r\n")
     assert b"535 5.7.8" in done.stdout, done
+
+
+def released(server, count):
+    """When each message in the queue is released: (moment, id), the moment "" when it does not wait."""
+    messages = wait_for(f"{count} queued messages",
+                        lambda: (m := server.ask("queue", "list")["messages"]) and len(m) == count and m)
+    shown = [(server.ask("queue", "show", m["id"]), m["id"]) for m in messages]
+    return sorted((m["recipients"][0]["not_before"] or "", i) for m, i in shown)
+
+
+def test_what_a_limit_refuses_waits(case):
+    """With --queue PHP's mail() over the limit is true, and the mail leaves when the limit allows,
+    over a crash too; other doors see what waits; without it mail() is false as before."""
+    host = Host(case, users=("root",), clock=True)
+    server = host.server
+    server.cli("credential", "add", LOGIN, "--password-stdin", stdin=PASSWORD + "\n")
+    server.cli("rule", "add", "account", "messages", "2/1h", "defer", "--account", LOGIN)
+    call = f"mail('{TO}', 'subject', 'text', 'From: {LOGIN}')"
+    for _ in range(2):
+        assert host.php("root", call) == ("true", "")
+    server.captured(2)
+    result, errors = host.php("root", call)
+    assert result == "false" and "Message rate exceeded, 2/1h (max 2)" in errors, (result, errors)
+    for _ in range(3):
+        assert host.php("root", call, "-t -i --queue") == ("true", "")
+    waiting = released(server, 3)
+    (first, _), (second, _), (third, last) = waiting
+    assert "" < first == second < third, waiting
+    quota = next(q for q in server.ask("quota", LOGIN)["quota"] if q["rule"] == "account messages 2/1h defer")
+    assert quota["used"] == 2 and quota["free_at"] >= third and quota["paced_until"] == third, quota
+    assert f"mail waits until {third}" in server.cli("quota", LOGIN).stdout
+    assert "released at" in server.cli("trace", last).stdout
+    server.kill_all()
+    server.start()
+    assert released(server, 3) == waiting
+    server.advance(59 * 60)
+    assert released(server, 3) == waiting
+    server.advance(2 * 60)
+    server.captured(4)
+    assert released(server, 1) == [(third, last)]
+    with server.smtp() as client:  # two were used now, by those that waited
+        client.mail(LOGIN)
+        code, text = client.rcpt(TO)
+        assert code == 450 and b"Message rate exceeded, 2/1h (max 2)" in text, text
+    done = host.run("root", TO, stdin=sample())
+    assert done.returncode == TEMPFAIL and b"Message rate exceeded" in done.stderr, done
+    server.advance(60 * 60)
+    server.captured(5)
+    done = host.run("root", "--queue", TO, stdin=sample())  # one is used, so this goes at once
+    assert done.returncode == 0, done
+    server.captured(6)
+
+
+def test_what_does_not_wait(case):
+    """Locks, rules that reject, more than a day's line: sysexits as without --queue."""
+    host = Host(case, users=("root",))
+    server = host.server
+    server.cli("rule", "add", "account", "messages", "1/1h", "reject", "--account", LOGIN)
+    host.send("root", "--queue", TO, stdin=sample())
+    done = host.run("root", "--queue", TO, stdin=sample())
+    assert done.returncode == NOPERM and b"550 5.7.1 Message rate exceeded" in done.stderr, done
+    server.cli("rule", "remove", "account", "messages", "1/1h", "reject", "--account", LOGIN)
+    server.cli("rule", "add", "account", "recipients", "1/31d", "defer", "--account", LOGIN)
+    done = wait_for("the rule of 31 days", lambda: (
+        d := host.run("root", "--queue", TO, stdin=sample())).returncode == TEMPFAIL and d)
+    assert done.returncode == TEMPFAIL and b"450 4.7.1 Sender rate exceeded, 1/31d" in done.stderr, done
+    server.cli("account", "lock", LOGIN, "--reason", "spam")
+    done = wait_for("the lock", lambda: (
+        d := host.run("root", "--queue", TO, stdin=sample())).returncode != TEMPFAIL and d)
+    assert done.returncode == NOPERM and b"spam" in done.stderr, done
 
 
 def test_a_locked_account(case):
@@ -317,6 +387,24 @@ def test_forwarding(case):
     assert done.returncode == NOPERM and b"the local user root has no account" in done.stderr, done
     done = host.run("daemon", "-bs", stdin=b"QUIT\r\n")
     assert done.returncode == 69 and b"-bs" in done.stderr, done
+
+
+def test_forwarded_mail_waits(case):
+    """By `queue = yes` in the host's file, or --queue; both users' mail counts on its own account."""
+    host = WebHost(case, HELD, queue="yes")
+    for login in host.USERS.values():
+        host.server.cli("rule", "add", "account", "messages", "1/1h", "defer", "--account", login)
+    wait_for("the host's credential", lambda: host.run("daemon", TO, stdin=sample()).returncode == 0)
+    for user in ("daemon", "nobody", "nobody"):
+        done = host.run(user, TO, stdin=sample())
+        assert done.returncode == 0, done
+    waiting = released(host.server, 4)
+    assert [at != "" for at, _ in waiting] == [False, False, True, True], waiting
+    host.conf.write_text(host.conf.read_text().replace("queue = yes", "queue = no"))
+    done = host.run("daemon", TO, stdin=sample())
+    assert done.returncode == TEMPFAIL and b"Message rate exceeded" in done.stderr, done
+    done = host.run("daemon", "--queue", TO, stdin=sample())
+    assert done.returncode == 0, done
 
 
 def test_forwarding_keeps_the_bytes(case):
