@@ -10,13 +10,6 @@
 
 #include <errno.h>
 
-static json_t *id_json(uint64_t id)
-{
-    char text[ID_TEXT_LEN + 1];
-    id_format(id, text);
-    return json_string(text);
-}
-
 static const char *const kinds[] = {[LOCK_BY_RULE] = "rule", [LOCK_BY_OPERATOR] = "operator"};
 static const char *const ends[] = {
     [LOCK_ENDED_IN_TIME] = "time",
@@ -36,7 +29,7 @@ static json_t *end_json(const struct ledger_lock *k, stamp now)
 static json_t *lock_json(const struct ledger_lock *k, stamp now)
 {
     return json_pack("{s:o, s:s, s:s, s:o, s:I, s:I, s:o, s:o, s:b, s:o, s:I, s:o, s:o, s:o}",
-                     "id", id_json(k->id), "kind",
+                     "id", api_id(k->id), "kind",
                      (size_t)k->kind < COUNT_OF(kinds) && kinds[k->kind] ? kinds[k->kind] : "",
                      "scope", k->account ? "account" : "customer", "name", api_foreign(k->name),
                      "account", (json_int_t)k->account, "customer", (json_int_t)k->customer,
@@ -96,21 +89,16 @@ static bool take_query(struct api_request *r, struct ledger_lock_query *q)
     slice customer = api_query(r, "customer");
     slice state = api_query(r, "state");
     slice after = api_query(r, "after");
-    slice limit = api_query(r, "limit");
-    uint64_t most = API_PAGE;
     if ((state.len > 0 && !slice_eq(state, SLICE("open")) && !slice_eq(state, SLICE("all"))) ||
-        (after.len > 0 && !id_parse(after, &q->before)) ||
-        (limit.len > 0 && (!slice_to_u64(limit, &most) || most == 0 || most > API_PAGE_MAX))) {
-        api_error(
-            r, 400, "bad-value",
-            "\"state\" is open or all, \"after\" the \"next\" of the page before, \"limit\""
-            " a number from 1 to 1000.",
-            "A part of the query is not right here.");
+        (after.len > 0 && !id_parse(after, &q->before))) {
+        api_error(r, 400, "bad-value",
+                  "\"state\" is open or all, \"after\" the \"next\" of the page before.",
+                  "A part of the query is not right here.");
         return false;
     }
     q->is_open = !slice_eq(state, SLICE("all"));
-    q->limit = (unsigned)most;
-    return (account.len == 0 || api_find_account(r, account, &q->account)) &&
+    return api_take_limit(r, API_PAGE, API_PAGE_MAX, &q->limit) &&
+           (account.len == 0 || api_find_account(r, account, &q->account)) &&
            (customer.len == 0 || api_find_customer(r, customer, &q->customer));
 }
 
@@ -134,7 +122,7 @@ void api_locks_list(struct api_request *r)
     bool is_full = count > 0 && (unsigned)count == q.limit;
     api_answer(r, 200,
                json_pack("{s:o, s:o}", "locks", list, "next",
-                         is_full ? id_json(locks[count - 1].id) : json_null()));
+                         is_full ? api_id(locks[count - 1].id) : json_null()));
 }
 
 static json_t *notices_json(const struct ledger_notice *notices, int count)
@@ -148,7 +136,7 @@ static json_t *notices_json(const struct ledger_notice *notices, int count)
                       n->kind == NOTICE_UNLOCKED ? "end" : "lock", "to",
                       notifier_reader(n->reader), "state", notifier_state(n->state), "address",
                       api_foreign(n->address), "tried", api_stamp(n->tried), "id",
-                      n->id ? id_json(n->id) : json_null(), "answer", api_foreign(n->answer)));
+                      n->id ? api_id(n->id) : json_null(), "answer", api_foreign(n->answer)));
     }
     return list;
 }

@@ -1,5 +1,7 @@
 #include "control/api_request.h"
 
+#include "base/id.h"
+
 #include "base/log.h"
 #include "base/utf8.h"
 #include "control/names.h"
@@ -211,24 +213,30 @@ bool api_find_account(struct api_request *r, slice login, uint64_t *id)
     return rc == 0;
 }
 
+bool api_take_limit(struct api_request *r, unsigned usual, unsigned most, unsigned *out)
+{
+    slice text = api_query(r, "limit");
+    uint64_t limit = usual;
+    if (text.len > 0 && (!slice_to_u64(text, &limit) || limit == 0 || limit > most)) {
+        api_error(r, 400, "bad-value",
+                  arena_printf(&r->arena, "A number from 1 to %u.", most).ptr,
+                  "\"limit\" is not right here.");
+        return false;
+    }
+    *out = (unsigned)limit;
+    return true;
+}
+
 bool api_take_page(struct api_request *r, uint64_t *after, unsigned *limit)
 {
     slice a = api_query(r, "after");
-    slice l = api_query(r, "limit");
-    uint64_t number = API_PAGE;
     *after = 0;
     if (a.len > 0 && !slice_to_u64(a, after)) {
         api_error(r, 400, "bad-value", "The \"next\" of the page before.",
                   "\"after\" is not a number.");
         return false;
     }
-    if (l.len > 0 && (!slice_to_u64(l, &number) || number == 0 || number > API_PAGE_MAX)) {
-        api_error(r, 400, "bad-value", "A number from 1 to 1000.",
-                  "\"limit\" is not right here.");
-        return false;
-    }
-    *limit = (unsigned)number;
-    return true;
+    return api_take_limit(r, API_PAGE, API_PAGE_MAX, limit);
 }
 
 bool api_begin(struct api_request *r)
@@ -305,6 +313,13 @@ json_t *api_foreign(slice s)
     text = api_text(buf_slice(&clean));
     buf_fini(&clean);
     return text ? text : json_null();
+}
+
+json_t *api_id(uint64_t id)
+{
+    char text[ID_TEXT_LEN + 1];
+    id_format(id, text);
+    return json_string(text);
 }
 
 json_t *api_stamp(stamp at)

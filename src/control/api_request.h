@@ -121,6 +121,12 @@ bool api_take_number(struct api_request *r, const char *key, uint64_t max,
 bool api_take_list(struct api_request *r, const char *key, size_t max, json_t **out) MUST_USE
     NONNULL(1, 2, 4);
 
+/* ?limit=, `usual` without it. False, with an answer, when it is no number up to `most`. */
+bool api_take_limit(struct api_request *r, unsigned usual, unsigned most,
+                    unsigned *out) MUST_USE NONNULL(1, 4);
+/* ?account=; without it the one that the token is for, or 0: all. False, with an answer, when
+ * there is no such account. */
+bool api_query_account(struct api_request *r, uint64_t *out) MUST_USE NONNULL(1, 2);
 /* ?limit= and ?after=; false, with an answer, when they are no numbers. */
 bool api_take_page(struct api_request *r, uint64_t *after, unsigned *limit) MUST_USE
     NONNULL(1, 2, 3);
@@ -139,6 +145,11 @@ void api_rollback(struct api_request *r) NONNULL(1);
 /* JSON of a text (null when empty), and of a moment (null when 0 or never). */
 json_t *api_text(slice s);
 json_t *api_stamp(stamp at);
+/* An id as people write it (base/id). */
+json_t *api_id(uint64_t id);
+/* What the list and the trace say of a message alike. */
+struct ledger_message;
+json_t *api_message(const struct ledger_message *m) NONNULL(1);
 /* An account's plan; null when it has none of its own. */
 json_t *api_plan(const struct directory_account *d) NONNULL(1);
 /* "locked", "suspended", or "active" when its end has passed. */
