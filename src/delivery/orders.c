@@ -1,62 +1,18 @@
-#include "delivery/orders.h"
+#include "delivery/orders_inside.h"
 
 #include "base/arena.h"
 #include "base/log.h"
-#include "delivery/envelope.h"
 #include "delivery/gate.h"
 #include "model/directory.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
-    FINISHED_KEPT = 64,
     /* Of one turn: */
-    LOOKS = 4000,    /* messages */
-    LETTERS = 100,   /* of which the record is read */
-    CHANGES = 1000,  /* recipients */
-    BACKLOG = 2000,  /* outcomes that are not synced yet, at which removing waits */
-    SLIP_MAX = 1000, /* recipients */
-};
-
-struct order {
-    struct list node;
-    bool is_keep; /* hold what an ended lock has frozen, then open the gate */
-    struct queue_command command;
-    uint64_t *ids;
-    char *texts;       /* by, domain */
-    uint64_t position; /* of its record; KEEP has none */
-    uint64_t mark;     /* smtpd's journal is to be read up to here */
-    stamp at;
-    /* where it is: */
-    bool has_begun;
-    bool is_walked;
-    bool has_opened;      /* a hold of the whole account or customer was lifted */
-    size_t first_buckets; /* when it began: more come by doubling */
-    size_t at_bucket;
-    size_t at_id;
-    size_t unsynced; /* slips */
-    struct order_progress progress;
-};
-
-struct finished {
-    uint64_t token;
-    struct order_progress progress;
-};
-
-struct orders {
-    struct orders_config config;
-    const struct tail *tail;
-    struct list all; /* orders, oldest first */
-    struct timer more;
-    struct finished finished[FINISHED_KEPT];
-    size_t finished_at;
-    uint64_t room[QUEUE_COMMAND_IDS_MAX];
-    /* what is left of the turn: */
-    int looks;
-    int letters;
-    int changes;
+    LOOKS = 4000,   /* messages */
+    LETTERS = 100,  /* of which the record is read */
+    BACKLOG = 2000, /* outcomes that are not synced yet, at which removing waits */
 };
 
 static void on_more(void *ctx)
@@ -91,11 +47,6 @@ void orders_free(struct orders **at)
         order_free(LIST_ITEM(n, struct order, node));
     timer_cancel(&o->more);
     free(o);
-}
-
-static struct queue *queue_of(const struct orders *o)
-{
-    return o->config.courier->queue;
 }
 
 /* ---- what is read ---- */
@@ -144,7 +95,7 @@ static void add_command(struct orders *o, const struct journal_record *r,
 /* The state of an account or customer: an operator's lock, or none. */
 static void take_directory(struct orders *o, const struct journal_record *r)
 {
-    struct queue *q = queue_of(o);
+    struct queue *q = orders_queue(o);
     slice fields = r->fields;
     uint64_t entity = record_get_u64(fields, TAG_ENTITY);
     uint64_t id = record_get_u64(fields, TAG_KEY);
@@ -200,7 +151,7 @@ static void find_ending(struct orders *o, bool is_customer)
 {
     size_t at = 0;
     struct gate *g;
-    while ((g = gate_next(queue_of(o), is_customer, &at)))
+    while ((g = gate_next(orders_queue(o), is_customer, &at)))
         if (g->ending && !has_keep(o, g))
             add_keep(o, g);
 }
@@ -209,157 +160,6 @@ void orders_begin(struct orders *o, const struct tail *tail)
 {
     o->tail = tail;
     timer_set(&o->more, 0);
-}
-
-/* ---- one message ---- */
-
-static bool is_meant(const struct orders *o, const struct order *x,
-                     const struct parcel_facts *f)
-{
-    const struct queue_command *c = &x->command;
-    stamp before = c->before && c->before < x->at ? c->before : x->at;
-    if (f->accepted > before && (c->before || c->id_count == 0))
-        return false;
-    if (c->account != 0 && f->account != c->account)
-        return false;
-    return c->customer == 0 || gate_is_customer_of(queue_of(o), f->customer, c->customer);
-}
-
-struct hand {
-    struct orders *orders;
-    struct order *order;
-    struct slip *slip; /* of outcomes of the message; NULL: none yet */
-    uint32_t in_slip;
-    const struct parcel *parcel; /* the first of the message */
-    stamp now;
-};
-
-static void hand_in(struct hand *h)
-{
-    const struct parcel_facts *f = &h->parcel->facts;
-    if (!h->slip)
-        return;
-    struct record_header header = {.customer = f->customer, .account = f->account};
-    struct settlement head = {.id = f->id};
-    slip_hand_in(h->slip, &head, &header, h->now);
-    h->slip = NULL;
-    h->in_slip = 0;
-}
-
-static void add_removed(struct hand *h, const struct recipient *r)
-{
-    const struct queue_command *c = &h->order->command;
-    char text[64 + QUEUE_COMMAND_BY_MAX];
-    if (!h->slip) {
-        h->slip = slip_new(h->orders->config.courier->settle);
-        slip_track(h->slip, &h->order->unsynced);
-    }
-    snprintf(text, sizeof(text), "removed by %.*s%s", SLICE_ARG(c->by),
-             c->verb == QUEUE_PURGE ? " when the lock was lifted" : "");
-    struct settled s = {
-        .index = r->index,
-        .kind = OUTCOME_REMOVED,
-        .attempt = r->attempts + 1u, /* an event of its own */
-        .stage = STAGE_LOCAL,
-        .reply = {.text = slice_of(text)},
-    };
-    slip_add(h->slip, &s);
-    if (++h->in_slip == SLIP_MAX)
-        hand_in(h);
-}
-
-static bool remove_one(struct hand *h, struct parcel *p, struct recipient *r)
-{
-    bool has_failed = r->state == RECIPIENT_FAILED || r->state == RECIPIENT_EXPIRED;
-    if (r->state == RECIPIENT_SENDING)
-        h->order->progress.busy++;
-    if (!has_failed && !queue_lift(queue_of(h->orders), p, r))
-        return false;
-    add_removed(h, r);
-    return true;
-}
-
-static bool hurry_one(struct hand *h, struct parcel *p, struct recipient *r)
-{
-    const struct orders_config *c = &h->orders->config;
-    if (r->state == RECIPIENT_WAITING && r->attempts == 0) {
-        h->order->progress.paced++;
-        return false;
-    }
-    bool is_queued = r->state <= RECIPIENT_WAITING;
-    queue_hurry(queue_of(h->orders), p, r);
-    if (is_queued && c->on_hurry)
-        c->on_hurry(c->ctx, parcel_destination(p));
-    return is_queued;
-}
-
-static bool change_one(struct hand *h, struct parcel *p, struct recipient *r)
-{
-    const struct queue_command *c = &h->order->command;
-    struct queue *q = queue_of(h->orders);
-    bool is_living = r->state <= RECIPIENT_SENDING;
-    if (h->order->is_keep)
-        return queue_hold(q, p, r, HELD_BY_LOCK);
-    switch (c->verb) {
-    case QUEUE_HOLD:
-        if (queue_command_is_standing(c) && c->domain.len == 0)
-            return is_living; /* its gate is closed */
-        return queue_hold(q, p, r, queue_command_is_standing(c) ? HELD_DOMAIN : HELD_BY_ORDER);
-    case QUEUE_RELEASE:
-        return queue_release(q, p, r, HELD_ANY, h->now) || (h->order->has_opened && is_living);
-    case QUEUE_THAW:
-        return queue_release(q, p, r, HELD_BY_LOCK, h->now) || is_living;
-    case QUEUE_RETRY:
-        return hurry_one(h, p, r);
-    case QUEUE_REMOVE:
-    case QUEUE_PURGE:
-        return remove_one(h, p, r);
-    }
-    return false;
-}
-
-static void change_message(struct hand *h, struct parcel *first)
-{
-    struct orders *o = h->orders;
-    struct order *x = h->order;
-    const struct courier *c = o->config.courier;
-    slice domain = x->command.domain;
-    struct arena arena = ARENA_INIT;
-    struct envelope e = {0};
-    size_t count;
-    uint64_t changed = 0;
-    struct envelope_entry *entries = envelope_entries(first, &count);
-    if (domain.len > 0) {
-        envelope_open(&e, c, first);
-        o->letters--;
-    }
-    for (size_t i = 0; i < count; i++) {
-        struct recipient *r = entries[i].recipient;
-        if (domain.len > 0 && !envelope_is_at(&arena, envelope_address(&e, r), domain))
-            continue;
-        changed += change_one(h, entries[i].parcel, r);
-    }
-    hand_in(h);
-    o->changes -= (int)(changed < CHANGES ? changed : CHANGES);
-    x->progress.recipients += changed;
-    x->progress.messages += changed > 0;
-    bool is_closed = gate_in_the_way(queue_of(o), first->facts.account, first->facts.customer);
-    if (changed > 0 && is_closed && !x->is_keep)
-        x->progress.closed += changed;
-    if (domain.len > 0)
-        envelope_fini(&e);
-    free(entries);
-    arena_fini(&arena);
-}
-
-static void look_at_message(struct orders *o, struct order *x, struct parcel *first)
-{
-    struct hand h = {.orders = o, .order = x, .parcel = first};
-    o->looks--;
-    if (!is_meant(o, x, &first->facts))
-        return;
-    h.now = env_now(o->config.courier->env);
-    change_message(&h, first);
 }
 
 /* ---- the walk ---- */
@@ -372,19 +172,19 @@ static bool has_time(const struct orders *o)
 /* Messages of one bucket: nothing is freed meanwhile. */
 static void walk_bucket(struct orders *o, struct order *x, size_t bucket)
 {
-    struct queue *q = queue_of(o);
+    struct queue *q = orders_queue(o);
     o->looks--;
     for (struct parcel *p = q->buckets[bucket]; p; p = p->chain)
         if (queue_find(q, p->facts.id) == p)
-            look_at_message(o, x, p);
+            orders_look_at(o, x, p);
 }
 
 static bool walk_ids(struct orders *o, struct order *x)
 {
     for (; x->at_id < x->command.id_count && has_time(o); x->at_id++) {
-        struct parcel *p = queue_find(queue_of(o), x->ids[x->at_id]);
+        struct parcel *p = queue_find(orders_queue(o), x->ids[x->at_id]);
         if (p)
-            look_at_message(o, x, p);
+            orders_look_at(o, x, p);
     }
     return x->at_id == x->command.id_count;
 }
@@ -393,7 +193,7 @@ static bool walk_ids(struct orders *o, struct order *x)
  * remainder are walked with it. */
 static bool walk_buckets(struct orders *o, struct order *x)
 {
-    const struct queue *q = queue_of(o);
+    const struct queue *q = orders_queue(o);
     for (; x->at_bucket < x->first_buckets && has_time(o); x->at_bucket++)
         for (size_t b = x->at_bucket; b < q->bucket_count; b += x->first_buckets)
             walk_bucket(o, x, b);
@@ -403,12 +203,12 @@ static bool walk_buckets(struct orders *o, struct order *x)
 static struct gate *own_gate(const struct orders *o, const struct queue_command *c)
 {
     bool is_customer = c->customer != 0;
-    return gate_find(queue_of(o), is_customer, is_customer ? c->customer : c->account);
+    return gate_find(orders_queue(o), is_customer, is_customer ? c->customer : c->account);
 }
 
 static struct gate *make_gate(const struct orders *o, const struct queue_command *c)
 {
-    struct queue *q = queue_of(o);
+    struct queue *q = orders_queue(o);
     struct gate *g = own_gate(o, c);
     if (g)
         return g;
@@ -422,7 +222,7 @@ static struct gate *make_gate(const struct orders *o, const struct queue_command
 static void begin_standing(struct orders *o, struct order *x)
 {
     const struct queue_command *c = &x->command;
-    struct queue *q = queue_of(o);
+    struct queue *q = orders_queue(o);
     if (!queue_command_is_standing(c))
         return;
     if (c->domain.len > 0) {
@@ -446,7 +246,7 @@ static void begin_standing(struct orders *o, struct order *x)
 static void begin(struct orders *o, struct order *x)
 {
     x->has_begun = true;
-    x->first_buckets = queue_of(o)->bucket_count;
+    x->first_buckets = orders_queue(o)->bucket_count;
     x->progress.state = ORDER_RUNNING;
     if (!x->is_keep) {
         begin_standing(o, x);
@@ -459,7 +259,7 @@ static void begin(struct orders *o, struct order *x)
 /* Everything it is about has been looked at. */
 static void end(struct orders *o, struct order *x)
 {
-    struct queue *q = queue_of(o);
+    struct queue *q = orders_queue(o);
     x->is_walked = true;
     struct gate *g = own_gate(o, &x->command);
     if (x->is_keep && g)
@@ -521,14 +321,14 @@ void orders_pump(struct orders *o)
     struct order *x;
     if (!o->tail)
         return;
-    if (queue_of(o)->gates.has_ending) {
-        queue_of(o)->gates.has_ending = false;
+    if (orders_queue(o)->gates.has_ending) {
+        orders_queue(o)->gates.has_ending = false;
         find_ending(o, true);
         find_ending(o, false);
     }
     o->looks = LOOKS;
     o->letters = LETTERS;
-    o->changes = CHANGES;
+    o->changes = ORDERS_CHANGES;
     while ((x = current(o)) && has_time(o) && may_walk(o, x))
         step(o, x);
     LIST_EACH (&o->all, n) {
