@@ -13,7 +13,6 @@ struct stage {
     struct office *office;
     struct keeper *keeper;
     struct carrier *carrier;
-    struct tail *tail;
     uint64_t ids[MESSAGES];
     char *body;
 };
@@ -56,18 +55,8 @@ static int set_up(void **state)
         s->body[strlen(s->body)] = 'x';
         s->ids[i] = office_post_one(o, "a@y.test", s->body);
     }
-    struct tail_config tail = {
-        .env = o->env,
-        .loop = o->loop,
-        .journal = "journal/smtpd",
-        .watermark = &o->pages.watermark[ROLE_SMTPD],
-        .wake = -1,
-        .replay = &o->replay,
-    };
-    o->tail = s->tail = tail_new(&tail);
-    struct keeper_config keeper = {o->env,    o->loop, o->courier.jobs,
-                                   &o->queue, s->tail, o->courier.settle};
-    s->keeper = keeper_new(&keeper);
+    office_follow(o);
+    s->keeper = office_keeper(o);
     struct carrier_config carrier = {
         .env = o->env,
         .loop = o->loop,
@@ -97,7 +86,7 @@ static int tear_down(void **state)
     jobs_free(&s->office->courier.jobs);
     carrier_free(&s->carrier);
     keeper_free(&s->keeper);
-    tail_free(&s->tail);
+    tail_free(&s->office->tail);
     s->office->courier.jobs = jobs_new(1, 1);
     office_free(s->office);
     free(s->body);
@@ -105,26 +94,12 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void deliver(struct stage *s, size_t i)
-{
-    struct office *o = s->office;
-    struct parcel *p = queue_find(&o->queue, s->ids[i]);
-    uint32_t index;
-    assert_int_equal(queue_take_from(&o->queue, p, 1, &index), 1);
-    struct slip *slip = slip_new(o->courier.settle);
-    struct settled done = {.index = 0, .kind = OUTCOME_DELIVERED, .attempt = 1};
-    struct settlement head = {.id = s->ids[i]};
-    struct record_header header = {.account = 1};
-    slip_add(slip, &done);
-    slip_hand_in(slip, &head, &header, env_now(o->env));
-}
-
 /* All but those whose number is a multiple of `step`. */
 static void deliver_most(struct stage *s, size_t step)
 {
     for (size_t i = 0; i < MESSAGES; i++)
         if (i % step != 0)
-            deliver(s, i);
+            office_deliver(s->office, s->ids[i]);
     office_run(s->office, has_read);
 }
 
@@ -185,12 +160,12 @@ static void test_nothing_is_copied_without_a_reason(void **state)
     struct stage *s = *state;
     carrier_set_max_waste(s->carrier, 1 << 20);
     for (size_t i = 0; i < MESSAGES; i += 3)
-        deliver(s, i); /* two live for each that is done */
+        office_deliver(s->office, s->ids[i]); /* two live for each that is done */
     office_run(s->office, have_turns_passed);
     assert_int_equal(carrier_numbers(s->carrier).messages, 0);
     carrier_set_max_waste(s->carrier, 100 << 20);
     for (size_t i = 1; i < MESSAGES; i += 3) /* half lives, but little is kept */
-        deliver(s, i);
+        office_deliver(s->office, s->ids[i]);
     office_run(s->office, have_turns_passed);
     assert_int_equal(carrier_numbers(s->carrier).messages, 0);
 }

@@ -3,13 +3,11 @@
 #include "office.h"
 
 #include "base/log.h"
-#include "delivery/keeper.h"
 
 enum { MESSAGES = 8 };
 
 struct stage {
     struct office *office;
-    struct tail *tail;
     struct keeper *keeper;
     uint64_t ids[MESSAGES];
 };
@@ -30,20 +28,10 @@ static int set_up(void **state)
     struct office *o = s->office = office_new();
     for (size_t i = 0; i < MESSAGES; i++)
         s->ids[i] = office_post_one(o, "a@y.test", "A: b\r\n\r\nx\r\n");
-    struct tail_config tail = {
-        .env = o->env,
-        .loop = o->loop,
-        .journal = "journal/smtpd",
-        .watermark = &o->pages.watermark[ROLE_SMTPD],
-        .wake = -1,
-        .replay = &o->replay,
-    };
-    o->tail = s->tail = tail_new(&tail);
+    office_follow(o);
     office_run(o, has_caught_up);
     assert_int_equal(o->queue.living, MESSAGES);
-    struct keeper_config keeper = {o->env,    o->loop, o->courier.jobs,
-                                   &o->queue, s->tail, o->courier.settle};
-    s->keeper = keeper_new(&keeper);
+    s->keeper = office_keeper(o);
     *state = s;
     return 0;
 }
@@ -52,69 +40,29 @@ static int tear_down(void **state)
 {
     struct stage *s = *state;
     keeper_free(&s->keeper);
-    tail_free(&s->tail);
+    tail_free(&s->office->tail);
     office_free(s->office);
     free(s);
     return 0;
 }
 
-static void deliver(struct stage *s, size_t i)
-{
-    struct office *o = s->office;
-    struct parcel *p = queue_find(&o->queue, s->ids[i]);
-    uint32_t index;
-    assert_int_equal(queue_take_from(&o->queue, p, 1, &index), 1);
-    struct slip *slip = slip_new(o->courier.settle);
-    struct settled done = {.index = 0, .kind = OUTCOME_DELIVERED, .attempt = 1};
-    struct settlement head = {.id = s->ids[i]};
-    struct record_header header = {.account = 1};
-    slip_add(slip, &done);
-    slip_hand_in(slip, &head, &header, env_now(o->env));
-}
-
 /* What a new process would have: the bits of the messages that still live. */
 static unsigned after_a_crash(struct stage *s)
 {
-    struct office *o = s->office;
-    struct queue q;
-    struct destination d;
-    struct replay r;
-    uint64_t seed[2] = {1, 1}, at[SNAPSHOT_JOURNALS], end;
-    queue_init(&q, seed);
-    destination_init(&q, &d);
-    replay_init(&r, &q, &d);
-    assert_int_equal(keeper_load(o->env, &q, &d, at), 0);
-    struct tail_config c = {
-        .env = o->env,
-        .loop = o->loop,
-        .journal = "journal/delivery",
-        .watermark = &o->pages.watermark[ROLE_DELIVERY],
-        .wake = -1,
-        .replay = &r,
-        .position = at[ID_DELIVERY],
-    };
-    assert_true(at[ID_DELIVERY] <= atomic_load(&c.watermark->durable));
-    int err = tail_read_all(&c, &end);
-    assert_true(err == 0 || err == -EAGAIN); /* -EAGAIN: nothing was ever written there */
-    c.journal = "journal/smtpd";
-    c.watermark = &o->pages.watermark[ROLE_SMTPD];
-    c.position = at[ID_SMTPD];
-    assert_int_equal(tail_read_all(&c, &end), 0);
-    replay_caught_up(&r, env_now(o->env));
+    struct reborn b;
     unsigned alive = 0;
+    reborn_init(&b, s->office);
     for (unsigned i = 0; i < MESSAGES; i++)
-        if (queue_find(&q, s->ids[i]))
+        if (queue_find(&b.queue, s->ids[i]))
             alive |= 1u << i;
-    replay_fini(&r);
-    queue_fini(&q);
-    destination_fini(&d);
+    reborn_fini(&b);
     return alive;
 }
 
 static void test_without_a_snapshot(void **state)
 {
     struct stage *s = *state;
-    deliver(s, 0);
+    office_deliver(s->office, s->ids[0]);
     office_run(s->office, is_settled);
     assert_int_equal(after_a_crash(s), 0xfe);
 }
@@ -122,15 +70,15 @@ static void test_without_a_snapshot(void **state)
 static void test_outcomes_before_and_behind_it(void **state)
 {
     struct stage *s = *state;
-    deliver(s, 0);
-    deliver(s, 1);
+    office_deliver(s->office, s->ids[0]);
+    office_deliver(s->office, s->ids[1]);
     office_run(s->office, is_settled);
     assert_int_equal(keeper_save(s->keeper), 0);
     assert_true(keeper_saved_at(s->keeper) > 0);
     assert_int_equal(after_a_crash(s), 0xfc);
-    deliver(s, 2);
+    office_deliver(s->office, s->ids[2]);
     office_run(s->office, is_settled);
-    deliver(s, 3);
+    office_deliver(s->office, s->ids[3]);
     office_run(s->office, is_settled);
     assert_int_equal(after_a_crash(s), 0xf0);
 }
@@ -138,9 +86,9 @@ static void test_outcomes_before_and_behind_it(void **state)
 static void test_outcomes_on_their_way(void **state)
 {
     struct stage *s = *state;
-    deliver(s, 0);
+    office_deliver(s->office, s->ids[0]);
     office_run(s->office, is_settled);
-    deliver(s, 1); /* gathers */
+    office_deliver(s->office, s->ids[1]); /* gathers */
     assert_int_equal(keeper_save(s->keeper), 0);
     assert_int_equal(after_a_crash(s), 0xfe); /* sent, but not known to be: due again */
     office_run(s->office, is_settled);
@@ -168,10 +116,10 @@ static void test_a_snapshot_that_cannot_be_written(void **state)
 {
     struct stage *s = *state;
     struct office *o = s->office;
-    deliver(s, 0);
+    office_deliver(s->office, s->ids[0]);
     office_run(o, is_settled);
     assert_int_equal(keeper_save(s->keeper), 0);
-    deliver(s, 1);
+    office_deliver(s->office, s->ids[1]);
     office_run(o, is_settled);
     for (int at = 1; at < 8; at++) { /* every operation of writing it */
         atomic_store(&o->faulty.fail_times, 1);
@@ -190,7 +138,7 @@ static void test_a_damaged_snapshot_is_passed_over(void **state)
 {
     struct stage *s = *state;
     char path[128];
-    deliver(s, 0);
+    office_deliver(s->office, s->ids[0]);
     office_run(s->office, is_settled);
     assert_int_equal(keeper_save(s->keeper), 0);
     snprintf(path, sizeof(path), "%s/%s", s->office->root, KEEPER_PATH);

@@ -4,6 +4,7 @@
 #define TEST_DELIVERY_OFFICE_H
 
 #include "delivery/courier.h"
+#include "delivery/keeper.h"
 #include "delivery/tail.h"
 #include "journal/large.h"
 
@@ -282,19 +283,53 @@ static inline struct office *office_new(void)
     return o;
 }
 
+/* How a role's journal is read into the queue, from its beginning. */
+static inline struct tail_config office_tail(struct office *o, enum role_kind writer)
+{
+    return (struct tail_config){
+        .env = o->env,
+        .loop = o->loop,
+        .journal = writer == ROLE_SMTPD ? "journal/smtpd" : "journal/delivery",
+        .watermark = &o->pages.watermark[writer],
+        .wake = -1,
+        .replay = &o->replay,
+    };
+}
+
 /* Reads what smtpd's journal has on, into the queue. */
 static inline void office_read(struct office *o)
 {
-    struct tail_config c = {
-        .env = o->env,
-        .loop = o->loop,
-        .journal = "journal/smtpd",
-        .watermark = &o->pages.watermark[ROLE_SMTPD],
-        .wake = -1,
-        .replay = &o->replay,
-        .position = o->has_read,
-    };
+    struct tail_config c = office_tail(o, ROLE_SMTPD);
+    c.position = o->has_read;
     assert_int_equal(tail_read_all(&c, &o->has_read), 0);
+}
+
+/* Reads it while the loop runs; freed by the test. */
+static inline void office_follow(struct office *o)
+{
+    const struct tail_config c = office_tail(o, ROLE_SMTPD);
+    o->tail = tail_new(&c);
+}
+
+static inline struct keeper *office_keeper(struct office *o)
+{
+    const struct keeper_config c = {o->env,    o->loop, o->courier.jobs,
+                                    &o->queue, o->tail, o->courier.settle};
+    return keeper_new(&c);
+}
+
+/* The first recipient of a message is delivered. */
+static inline void office_deliver(struct office *o, uint64_t id)
+{
+    struct parcel *p = queue_find(&o->queue, id);
+    uint32_t index;
+    assert_int_equal(queue_take_from(&o->queue, p, 1, &index), 1);
+    struct slip *slip = slip_new(o->courier.settle);
+    struct settled done = {.index = 0, .kind = OUTCOME_DELIVERED, .attempt = 1};
+    struct settlement head = {.id = id};
+    struct record_header header = {.account = 1};
+    slip_add(slip, &done);
+    slip_hand_in(slip, &head, &header, env_now(o->env));
 }
 
 static inline void office_run(struct office *o, bool (*until)(struct office *o))
@@ -324,6 +359,41 @@ static inline void office_free(struct office *o)
     close(o->root_fd);
     office_unscratch(o->root);
     free(o);
+}
+
+/* What a new process would have: the snapshot, and what the journals say behind it. */
+struct reborn {
+    struct queue queue;
+    struct destination limbo;
+    struct replay replay;
+};
+
+static inline void reborn_init(struct reborn *b, struct office *o)
+{
+    uint64_t seed[2] = {1, 1}, at[SNAPSHOT_JOURNALS], end;
+    queue_init(&b->queue, seed);
+    destination_init(&b->queue, &b->limbo);
+    replay_init(&b->replay, &b->queue, &b->limbo);
+    assert_int_equal(keeper_load(o->env, &b->queue, &b->limbo, at), 0);
+    replay_set_snapshot(&b->replay, at[ID_SMTPD]);
+    struct tail_config c = office_tail(o, ROLE_DELIVERY);
+    c.replay = &b->replay;
+    c.position = at[ID_DELIVERY];
+    assert_true(at[ID_DELIVERY] <= atomic_load(&c.watermark->durable));
+    int err = tail_read_all(&c, &end);
+    assert_true(err == 0 || err == -EAGAIN); /* -EAGAIN: nothing was ever written there */
+    c = office_tail(o, ROLE_SMTPD);
+    c.replay = &b->replay;
+    c.position = at[ID_SMTPD];
+    assert_int_equal(tail_read_all(&c, &end), 0);
+    replay_caught_up(&b->replay, env_now(o->env));
+}
+
+static inline void reborn_fini(struct reborn *b)
+{
+    replay_fini(&b->replay);
+    queue_fini(&b->queue);
+    destination_fini(&b->limbo);
 }
 
 struct office_message {

@@ -10,7 +10,6 @@
 
 struct desk {
     struct office *office;
-    struct tail *tail;
     struct orders *orders;
     uint64_t position; /* of control's journal */
     uint64_t version;  /* of the directory */
@@ -42,7 +41,7 @@ static void open_orders(void)
         .ctx = desk,
     };
     desk->orders = orders_new(&config);
-    orders_begin(desk->orders, desk->tail);
+    orders_begin(desk->orders, desk->office->tail);
 }
 
 static int set_up(void **state)
@@ -50,15 +49,7 @@ static int set_up(void **state)
     desk = xcalloc(1, sizeof(*desk));
     struct office *o = desk->office = office_new();
     o->pump = pump;
-    struct tail_config tail = {
-        .env = o->env,
-        .loop = o->loop,
-        .journal = "journal/smtpd",
-        .watermark = &o->pages.watermark[ROLE_SMTPD],
-        .wake = -1,
-        .replay = &o->replay,
-    };
-    desk->tail = tail_new(&tail);
+    office_follow(o);
     open_orders();
     *state = desk;
     return 0;
@@ -67,7 +58,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    tail_free(&desk->tail);
+    tail_free(&desk->office->tail);
     struct orders *orders = desk->orders;
     desk->orders = NULL;
     queue_move(&desk->office->queue, NULL, &desk->office->limbo);
@@ -89,7 +80,7 @@ static uint64_t post(uint64_t account, const char *to)
     struct office_message m = {.account = account, .from = "from@x.test", .to = all};
     m.body = SLICE("A: b\r\n\r\nx\r\n");
     uint64_t id = office_post(desk->office, &m);
-    tail_wake(desk->tail);
+    tail_wake(desk->office->tail);
     return id;
 }
 
@@ -120,7 +111,7 @@ static void give(const struct queue_command *c)
 static bool is_done(struct office *o)
 {
     (void)o;
-    return tail_has_caught_up(desk->tail) &&
+    return tail_has_caught_up(desk->office->tail) &&
            orders_position(desk->orders, UINT64_MAX) == UINT64_MAX &&
            !desk->office->queue.gates.has_ending && settle_is_idle(o->courier.settle);
 }
@@ -154,7 +145,7 @@ static void lock_by_rule(uint64_t account, uint64_t lock, bool is_over, stamp un
     e.fields = buf_slice(&fields);
     assert_int_equal(journal_append_wait(desk->office->smtpd, &e), 0);
     buf_fini(&fields);
-    tail_wake(desk->tail);
+    tail_wake(desk->office->tail);
 }
 
 static void lock_by_operator(uint64_t account, bool is_locked, stamp until)
@@ -427,7 +418,7 @@ static void mail_that_was_accepted_before_is_waited_for(void **state)
     struct order_progress p;
     orders_progress(desk->orders, desk->position - 999, &p);
     assert_int_equal(p.state, ORDER_WAITING);
-    tail_wake(desk->tail);
+    tail_wake(desk->office->tail);
     run();
     assert_int_equal(desk->office->queue.living, 0);
 }

@@ -3,14 +3,12 @@
 #include "office.h"
 
 #include "base/log.h"
-#include "delivery/keeper.h"
 
 enum { DSN_ID = 77 };
 
 struct stage {
     struct office *office;
     struct keeper *keeper;
-    struct tail *tail;
     int done; /* calls */
     int result;
 };
@@ -31,18 +29,8 @@ static int set_up(void **state)
 {
     struct stage *s = xcalloc(1, sizeof(*s));
     struct office *o = s->office = office_new();
-    struct tail_config tail = {
-        .env = o->env,
-        .loop = o->loop,
-        .journal = "journal/smtpd",
-        .watermark = &o->pages.watermark[ROLE_SMTPD],
-        .wake = -1,
-        .replay = &o->replay,
-    };
-    o->tail = s->tail = tail_new(&tail);
-    struct keeper_config keeper = {o->env,    o->loop, o->courier.jobs,
-                                   &o->queue, s->tail, o->courier.settle};
-    s->keeper = keeper_new(&keeper);
+    office_follow(o);
+    s->keeper = office_keeper(o);
     *state = s;
     return 0;
 }
@@ -51,7 +39,7 @@ static int tear_down(void **state)
 {
     struct stage *s = *state;
     keeper_free(&s->keeper);
-    tail_free(&s->tail);
+    tail_free(&s->office->tail);
     office_free(s->office);
     free(s);
     return 0;
@@ -128,52 +116,12 @@ static void test_a_copy_takes_the_place_of_the_message(void **state)
     assert_null(queue_find(&o->queue, id + 1));
 }
 
-/* The queue of a new process. */
-struct after {
-    struct queue q;
-    struct destination d;
-    struct replay r;
-};
-
-static void after_init(struct stage *s, struct after *a)
-{
-    struct office *o = s->office;
-    uint64_t seed[2] = {1, 1}, at[SNAPSHOT_JOURNALS], end;
-    queue_init(&a->q, seed);
-    destination_init(&a->q, &a->d);
-    replay_init(&a->r, &a->q, &a->d);
-    assert_int_equal(keeper_load(o->env, &a->q, &a->d, at), 0);
-    replay_set_snapshot(&a->r, at[ID_SMTPD]);
-    struct tail_config c = {
-        .env = o->env,
-        .loop = o->loop,
-        .journal = "journal/delivery",
-        .watermark = &o->pages.watermark[ROLE_DELIVERY],
-        .wake = -1,
-        .replay = &a->r,
-        .position = at[ID_DELIVERY],
-    };
-    assert_int_equal(tail_read_all(&c, &end), 0);
-    c.journal = "journal/smtpd";
-    c.watermark = &o->pages.watermark[ROLE_SMTPD];
-    c.position = at[ID_SMTPD];
-    assert_int_equal(tail_read_all(&c, &end), 0);
-    replay_caught_up(&a->r, env_now(o->env));
-}
-
-static void after_fini(struct after *a)
-{
-    replay_fini(&a->r);
-    queue_fini(&a->q);
-    destination_fini(&a->d);
-}
-
 static void assert_same(struct stage *s, uint64_t id)
 {
-    struct after a;
-    after_init(s, &a);
+    struct reborn a;
+    reborn_init(&a, s->office);
     struct parcel *was = queue_find(&s->office->queue, id);
-    struct parcel *is = queue_find(&a.q, id);
+    struct parcel *is = queue_find(&a.queue, id);
     assert_true(!was == !is);
     if (is) {
         assert_int_equal(is->facts.position, was->facts.position);
@@ -182,7 +130,7 @@ static void assert_same(struct stage *s, uint64_t id)
         assert_int_equal(is->facts.body_len, was->facts.body_len);
         assert_int_equal(is->living, was->living);
     }
-    after_fini(&a);
+    reborn_fini(&a);
 }
 
 static void test_both_are_there_after_a_crash(void **state)

@@ -338,14 +338,7 @@ static void a_delay_that_nobody_wants_to_know_is_not_told(void **state)
 static void restart(void)
 {
     struct office *o = desk->office;
-    struct tail_config c = {
-        .env = o->env,
-        .loop = o->loop,
-        .journal = "journal/delivery",
-        .watermark = &o->pages.watermark[ROLE_DELIVERY],
-        .wake = -1,
-        .replay = &o->replay,
-    };
+    struct tail_config c = office_tail(o, ROLE_DELIVERY);
     uint64_t end;
     reporter_free(&desk->reporter);
     replay_fini(&o->replay);
