@@ -38,6 +38,7 @@ slice arena_dup(struct arena *a, slice s) NONNULL(1);
 /* A NUL-terminated copy, for the border to libraries. */
 char *arena_cstr(struct arena *a, slice s) NONNULL(1);
 slice arena_printf(struct arena *a, const char *fmt, ...) NONNULL(1, 2) PRINTF_LIKE(2, 3);
+/* ASCII letters in lower case. */
 slice arena_lower(struct arena *a, slice s) NONNULL(1);
 
 /* malloc that ends the process instead of returning NULL: for small, bounded, long-lived

@@ -20,6 +20,7 @@ struct heap {
     uint32_t cap;
 };
 
+/* Its array; the nodes are the caller's. */
 void heap_fini(struct heap *h) NONNULL(1);
 /* Inserts, or moves a node that is already in this heap to its new key. */
 void heap_set(struct heap *h, struct heap_node *n, int64_t key) NONNULL(1, 2);

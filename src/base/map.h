@@ -49,6 +49,7 @@ bool map_next(const struct map *m, size_t *at, slice *key, void **value) NONNULL
 /* A fixed-size value as a key. The variable must live as long as the entry. */
 #define MAP_KEY(lvalue) slice_make(&(lvalue), sizeof(lvalue))
 
+/* The hash of the map (SipHash-1-3), for others that need one which peers cannot foresee. */
 uint64_t siphash13(const uint64_t seed[2], slice data) NONNULL(1);
 
 #endif

@@ -7,6 +7,7 @@
 
 /* Octets of the well-formed sequence at the start of s: 1 to 4, 0 when there is none. */
 size_t utf8_sequence(slice s);
+/* All of it; the empty text is both. */
 bool utf8_is_valid(slice s);
 bool utf8_is_ascii(slice s);
 /* The longest prefix of at most max octets that splits no sequence. */

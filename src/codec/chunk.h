@@ -17,7 +17,9 @@ struct content_check {
     size_t line_len;
     size_t line_max;
 };
+/* line_max: octets with CRLF after which a line is a fault; 0: no limit. */
 void content_check_init(struct content_check *c, size_t line_max) NONNULL(1);
+/* The next octets, in pieces of any size; the first fault stays in c->fault. */
 void content_check_feed(struct content_check *c, slice in) NONNULL(1);
 /* At the end of the message: a CR still waiting for its LF is a fault. */
 void content_check_end(struct content_check *c) NONNULL(1);

@@ -27,6 +27,8 @@ struct command {
     bool is_malformed;
 };
 
+/* line: without its CRLF; the argument points into it. Never fails: what is no command is
+ * VERB_UNKNOWN. Verbs may be in either case (RFC 5321 section 2.4). */
 void command_parse(slice line, struct command *out) NONNULL(2);
 /* "EHLO"; "unknown" for VERB_UNKNOWN. */
 const char *verb_name(enum verb v);

@@ -20,6 +20,8 @@ struct dns_tlsa {
     uint8_t matching; /* 0: itself, 1: its SHA-256, 2: its SHA-512 */
     slice data;       /* borrowed */
 };
+/* False when the data is shorter than its three numbers and an octet; *out is untouched then.
+ */
 bool dns_tlsa_read(slice data, struct dns_tlsa *out) NONNULL(2);
 
 #endif

@@ -17,6 +17,7 @@ struct dot_decoder {
     size_t line_max;      /* octets with CRLF after which a line is a fault; 0: no limit */
 };
 
+/* line_max: see struct dot_decoder. */
 void dot_decoder_init(struct dot_decoder *d, size_t line_max) NONNULL(1);
 /* Takes bytes off *in up to and with the end of data. Gives in *out the next run of decoded
  * bytes, which point into *in's memory (empty runs are possible). True when the end was seen;

@@ -45,6 +45,8 @@ struct dsn_facts {
  * status part. */
 enum { DSN_NAMED_MAX = 20 };
 
+/* Appends the whole message; out->error tells of a lack of memory. Texts of peers lose their
+ * control characters. */
 void dsn_write(struct buf *out, const struct dsn_facts *f) NONNULL(1, 2);
 
 #endif

@@ -16,6 +16,7 @@ struct field_fold {
 
 /* "Name:" */
 struct field_fold field_begin(struct buf *out, slice name) NONNULL(1);
+/* Its CRLF. */
 void field_end(struct field_fold *f) NONNULL(1);
 /* A blank, or a new line when what comes is too wide for this one. */
 void field_put_blank(struct field_fold *f, size_t width) NONNULL(1);

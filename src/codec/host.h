@@ -24,11 +24,14 @@ bool host_is_name(slice s, bool utf8);
 /* EHLO's argument: a name or a literal. */
 bool host_is_helo(slice s);
 
+/* "192.0.2.1", "2001:db8::1" (inet_pton): false for anything else. */
 bool address_parse(slice s, struct address *out) NONNULL(2);
 /* "[192.0.2.1]" or "[IPv6:2001:db8::1]". */
 bool address_literal_parse(slice s, struct address *out) NONNULL(2);
+/* As inet_ntop writes it, NUL-terminated; empty for family 0. */
 void address_format(const struct address *a, char text[ADDRESS_TEXT_MAX]) NONNULL(1);
 bool address_eq(const struct address *a, const struct address *b) NONNULL(1, 2);
+/* 127.0.0.0/8 or ::1. */
 bool address_is_loopback(const struct address *a) NONNULL(1);
 /* The network to which per-address limits apply: the address itself for IPv4, its /64 for IPv6.
  */
@@ -36,7 +39,9 @@ struct address address_network(const struct address *a) NONNULL(1);
 
 /* "192.0.2.0/24"; without a slash one address. Host bits must be zero: false otherwise. */
 bool cidr_parse(slice s, struct cidr *out) NONNULL(2);
+/* Is the address in the range, and of its family? */
 bool cidr_has(const struct cidr *c, const struct address *a) NONNULL(1, 2);
+/* As cidr_parse reads it, NUL-terminated; without a prefix when it is one address. */
 void cidr_format(const struct cidr *c, char text[ADDRESS_TEXT_MAX]) NONNULL(1);
 
 #endif

@@ -50,6 +50,7 @@ enum params_result rcpt_params_parse(struct arena *a, slice in, struct rcpt_para
 
 /* xtext (RFC 3461 section 4). Decoding fails on characters that are not xtext. */
 bool xtext_decode(struct arena *a, slice in, slice *out) NONNULL(1, 3);
+/* Never fails; in the arena. */
 slice xtext_encode(struct arena *a, slice in) NONNULL(1);
 
 #endif

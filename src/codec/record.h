@@ -211,6 +211,7 @@ int record_decode_header(const char in[RECORD_HEADER_LEN], struct record_header 
 /* Header and fields are as they were written under this seed. */
 bool record_head_is_whole(const char in[RECORD_HEADER_LEN], slice fields, uint64_t seed)
     NONNULL(1);
+/* XXH3 of a body under the seed of its record, for record_header.body_sum. */
 uint64_t record_body_sum(const struct iovec *iov, int count, uint64_t seed);
 
 /* Fields. One that does not fit into the buffer sets its error and leaves no part of itself. */

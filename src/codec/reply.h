@@ -40,6 +40,7 @@ struct reply_parser {
 
 enum reply_result { REPLY_MORE, REPLY_DONE, REPLY_BAD };
 
+/* Before the first reply; the parser is ready for the next one after each. */
 void reply_parser_init(struct reply_parser *p) NONNULL(1);
 /* Takes bytes off *in up to the end of one reply. On REPLY_DONE *out is set, its text borrowed
  * from the parser until the next call. Accepts bare LF from servers, as all clients do.

@@ -14,6 +14,7 @@ struct sasl_identity {
 /* Strict base64 of one SASL response ("=" is the empty one): false on stray characters, wrong
  * padding, or over `max` decoded octets. */
 bool base64_decode(struct arena *a, slice in, size_t max, slice *out) NONNULL(1, 4);
+/* With padding, in the arena. */
 slice base64_encode(struct arena *a, slice in) NONNULL(1);
 
 /* authzid NUL authcid NUL passwd, decoded. False unless well-formed UTF-8, with non-empty

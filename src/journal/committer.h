@@ -41,6 +41,7 @@ struct committer {
 /* Recovers, opens a new segment, publishes the watermark. 0 or -errno. */
 int committer_open(struct committer *c, const struct journal_config *config,
                    struct journal_recovery *recovery) MUST_USE NONNULL(1, 2, 3);
+/* Nothing may be on its way. */
 void committer_close(struct committer *c) NONNULL(1);
 /* Commits the chain, in as few batches as its size allows, and calls each entry's done. */
 void committer_commit(struct committer *c, struct journal_entry *list) NONNULL(1);

@@ -33,6 +33,7 @@ int large_sweep(struct env *env) MUST_USE NONNULL(1);
 int large_begin(struct large *l, struct env *env, uint64_t id) MUST_USE NONNULL(1, 2);
 /* 0 or -errno. */
 int large_append(struct large *l, slice bytes) MUST_USE NONNULL(1);
+/* The same of several pieces, which are written as one. */
 int large_append_vector(struct large *l, const struct iovec *iov, int count) MUST_USE
     NONNULL(1);
 /* Durable under l->file when it returns 0, and over. On failure the file is gone as far as the

@@ -19,6 +19,7 @@ struct quarantine {
     size_t cap;
 };
 
+/* A zeroed one is empty. */
 void quarantine_fini(struct quarantine *q) NONNULL(1);
 /* Adds a range, merging what touches: 0 or -ENOMEM. */
 int quarantine_add(struct quarantine *q, uint64_t from, uint64_t to) MUST_USE NONNULL(1);

@@ -27,6 +27,7 @@ struct journal_record {
 int journal_reader_open(struct journal_reader **out, struct env *env, const char *dir,
                         const struct watermark *watermark, uint64_t position) MUST_USE
     NONNULL(1, 2, 3, 4);
+/* Clears the pointer; takes NULL. */
 void journal_reader_close(struct journal_reader **r);
 /* From here on bodies are neither read nor checked, only heads and fields are: for readers that
  * never look at them. A body that is damaged shows to the one who reads it. */
@@ -47,8 +48,10 @@ int journal_find_end(struct env *env, const char *dir, uint64_t *end) MUST_USE N
 
 /* Random access to bytes that were published, with a small cache of open segments. */
 struct journal_store;
+/* dir: the journal's. 0 or -errno. */
 int journal_store_open(struct journal_store **out, struct env *env, const char *dir) MUST_USE
     NONNULL(1, 2, 3);
+/* Nobody may be reading any more. Clears the pointer; takes NULL. */
 void journal_store_close(struct journal_store **s);
 /* Optional: with the journal's watermark at hand the store looks for new segments once per
  * published batch at most, not once per record that is new to it. */

@@ -16,6 +16,7 @@ struct readers_floor {
 /* The paths of the snapshots of everybody who reads a journal: the one list of them. */
 const char *const *journal_readers(enum id_writer journal, size_t *count) NONNULL(2);
 
+/* Reads the heads of all snapshots in the configuration; damaged ones count as none. */
 struct readers_floor readers_floor(const struct journal_config *config) NONNULL(1);
 /* Makes the snapshots that were read durable under their names. 0 or -errno. */
 int readers_sync(const struct journal_config *config) MUST_USE NONNULL(1);

@@ -24,6 +24,7 @@ struct scan {
 /* Turns to another file; keeps the memory. */
 void scan_enter(struct scan *s, struct env *env, int fd, uint64_t base, uint64_t key)
     NONNULL(1, 2);
+/* A zeroed one has no memory. */
 void scan_fini(struct scan *s) NONNULL(1);
 
 /* The bytes from the position up to the limit, at most len: *out and the count (less at the
@@ -47,6 +48,7 @@ struct scan_batch {
     uint64_t left;  /* records of it that were not found */
     bool is_torn;   /* the next bytes are no record: what comes later is not of it */
 };
+/* The next record of the file, and a place where there is none. */
 void scan_batch_note(struct scan_batch *b, const struct journal_record *r) NONNULL(1, 2);
 void scan_batch_tear(struct scan_batch *b) NONNULL(1);
 

@@ -33,6 +33,7 @@ struct segment_header {
 /* 0 or -ENAMETOOLONG. */
 int segment_path(const char *dir, uint64_t base, char out[SEGMENT_PATH_SIZE]) MUST_USE
     NONNULL(1, 3);
+/* False: the name is no segment's; *base is untouched then. */
 bool segment_parse_name(const char *name, uint64_t *base) NONNULL(1, 2);
 
 /* The seed of the checksums of the record at this position. */

@@ -21,6 +21,8 @@ struct snapshot {
     slice contents;
 };
 
+/* path: relative to the state directory, whose missing directories are made. Durable when it
+ * returns 0; on -errno the one before stays. */
 int snapshot_write(struct env *env, const char *path, const struct snapshot *s) MUST_USE
     NONNULL(1, 2, 3);
 /* contents live in the arena. 0, -ENOENT, -EBADMSG, or another -errno. */

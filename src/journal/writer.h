@@ -74,6 +74,8 @@ int journal_writer_open(struct journal_writer **out, const struct journal_config
 /* Commits what is waiting, stops the thread, closes. Clears the pointer; takes NULL. */
 void journal_writer_close(struct journal_writer **w);
 
+/* Hands the entry in, from any thread; it is the writer's until `done`, which always comes, on
+ * the committer's thread. */
 void journal_append(struct journal_writer *w, struct journal_entry *e) NONNULL(1, 2);
 /* Appends and waits: for threads that have nothing else to do, and for tests. */
 int journal_append_wait(struct journal_writer *w, struct journal_entry *e) MUST_USE
@@ -98,6 +100,7 @@ struct journal_numbers {
 };
 /* The bound on its disk use from now on (journal_config.max_bytes). */
 void journal_set_max_bytes(struct journal_writer *w, uint64_t max_bytes) NONNULL(1);
+/* From any thread. */
 void journal_writer_numbers(struct journal_writer *w, struct journal_numbers *out)
     NONNULL(1, 2);
 

@@ -203,6 +203,7 @@ struct conf {
 struct conf *conf_parse(slice name, slice text, struct buf *errors) NONNULL(3);
 /* Reads the file; its being missing or unreadable is an error of the same kind. */
 struct conf *conf_read(const char *path, struct buf *errors) NONNULL(1, 2);
+/* Clears the pointer; takes NULL. */
 void conf_free(struct conf **c);
 
 /* The effective configuration as a file; with `documented`, each key with its doc, unit, range

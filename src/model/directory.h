@@ -106,6 +106,7 @@ void directory_put_restatement(struct buf *fields, uint64_t version,
                                enum directory_entity entity) NONNULL(1);
 
 struct directory;
+/* seed: 16 random bytes, of its maps. */
 struct directory *directory_new(const uint64_t seed[2]) NONNULL(1);
 void directory_free(struct directory **d);
 
@@ -116,7 +117,8 @@ int directory_apply(struct directory *d, slice fields) MUST_USE NONNULL(1);
 /* Grows with each applied change; cheap, lock-free: compare before asking again. */
 uint64_t directory_version(const struct directory *d) NONNULL(1);
 
-/* All of it, as the contents of a snapshot, and back. */
+/* All of it, as the contents of a snapshot, and back: 0, or -EBADMSG with nothing changed.
+ * Loading is for the start: what lookups have given is of the state before. */
 void directory_save(const struct directory *d, struct buf *out) NONNULL(1, 2);
 int directory_load(struct directory *d, slice contents) MUST_USE NONNULL(1);
 

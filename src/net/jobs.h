@@ -18,6 +18,8 @@ struct job {
 struct jobs *jobs_new(unsigned threads, unsigned queue_max);
 /* Waits for running jobs; those that wait are dropped without `done`. */
 void jobs_free(struct jobs **j);
+/* From any thread; the job is the pool's until `done`. 0, or -EAGAIN: queue_max wait already.
+ */
 int jobs_submit(struct jobs *j, struct job *job) MUST_USE NONNULL(1, 2);
 
 #endif

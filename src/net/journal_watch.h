@@ -16,6 +16,7 @@ enum journal_level {
     JOURNAL_LARGE, /* beyond alarm-size */
     JOURNAL_FULL,  /* beyond max-size: new mail is refused */
 };
+/* "fine", "large", "full". */
 const char *journal_level_name(enum journal_level l);
 enum journal_level journal_level(const struct conf_journal *c, uint64_t bytes) NONNULL(1);
 

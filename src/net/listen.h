@@ -19,6 +19,7 @@ struct listener;
 struct listener *listener_new(struct loop *l, int fd,
                               void (*fn)(void *ctx, int fd, const struct listen_peer *peer),
                               void *ctx) NONNULL(1, 3);
+/* Accepts no more; the socket stays the caller's. Clears the pointer; takes NULL. */
 void listener_free(struct listener **l);
 
 #endif

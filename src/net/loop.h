@@ -12,6 +12,7 @@
 struct loop;
 
 struct loop *loop_new(void); /* NULL: out of descriptors or memory */
+/* Nothing may be registered any more. Clears the pointer; takes NULL. */
 void loop_free(struct loop **l);
 /* Until loop_stop, or nothing is left to wait for: no stream, listener, watch, timer or job,
  * and nobody holds it. A loop that only gets tasks from other threads must be held. */
@@ -40,13 +41,15 @@ void timer_init(struct timer *t, struct loop *l, void (*fn)(void *ctx), void *ct
     NONNULL(1, 2, 3);
 /* Fires once, after `in` (rounded up to a millisecond); setting it again moves it. */
 void timer_set(struct timer *t, span in) NONNULL(1);
+/* Harmless when it is not set. */
 void timer_cancel(struct timer *t) NONNULL(1);
 
 /* Calls fn when the eventfd (or any readable descriptor) is readable; for an eventfd its
- * counter has been read. The descriptor stays the caller's. */
+ * counter has been read. The descriptor stays the caller's. Never NULL. */
 struct loop_watch;
 struct loop_watch *loop_watch(struct loop *l, int fd, void (*fn)(void *ctx), void *ctx)
     NONNULL(1, 3);
+/* Clears the pointer; takes NULL. */
 void loop_unwatch(struct loop_watch **w);
 
 /* Runs once per turn of the loop, after all events of the turn: to write what was gathered. */

@@ -14,6 +14,7 @@ struct query_server *query_server_new(struct loop *l, int listen_fd,
                                       void (*answer)(void *ctx, slice question,
                                                      struct buf *out),
                                       void *ctx) NONNULL(1, 3);
+/* Closes all connections; the socket stays the caller's. Clears the pointer; takes NULL. */
 void query_server_free(struct query_server **q);
 
 /* 0, or -errno (-ETIMEDOUT, -ECONNREFUSED, …). */

@@ -13,6 +13,7 @@
 #include "net/loop.h"
 
 enum role_kind { ROLE_SMTPD, ROLE_DELIVERY, ROLE_CONTROL, ROLE_COUNT };
+/* "smtpd", "delivery", "control". */
 const char *role_name(enum role_kind k);
 
 /* Shared counters for metrics: lossy, lock-free; each role writes only its own row. */

@@ -41,12 +41,14 @@ void stream_close(struct stream **s, bool flush);
 /* Begins reading (streams start paused), or goes on after on_data used less than all: what was
  * kept is offered again first, on the next turn. */
 void stream_resume(struct stream *s) NONNULL(1);
+/* No more on_data until stream_resume; the kernel's window holds the peer back. */
 void stream_pause(struct stream *s) NONNULL(1);
 
 /* Queues a copy of what the kernel does not take at once. False: more than 64 KiB wait; go on
  * after on_drain. Errors show in on_end. */
 bool stream_write(struct stream *s, slice bytes) NONNULL(1);
 bool stream_writev(struct stream *s, const struct iovec *iov, int count) NONNULL(1, 2);
+/* Octets that were written and wait for the kernel to take them. */
 size_t stream_backlog(const struct stream *s) NONNULL(1);
 /* The connection has broken, and on_end will tell or has told: what is written goes nowhere. */
 bool stream_is_broken(const struct stream *s) NONNULL(1);
@@ -56,6 +58,7 @@ bool stream_is_broken(const struct stream *s) NONNULL(1);
  * then what is written is dropped. */
 void stream_start_tls(struct stream *s, struct tls_context *tls, const struct tls_peer *peer)
     NONNULL(1, 2);
+/* The handshake is done. */
 bool stream_is_tls(const struct stream *s) NONNULL(1);
 /* See tls_session_text, in the arena; empty without TLS. */
 slice stream_tls_text(const struct stream *s, struct arena *a) NONNULL(1, 2);

@@ -31,9 +31,13 @@ struct tls_peer {
 /* From PEM text (chain and key may be in one). NULL with the reason for people in *why. */
 struct tls_context *tls_server(slice chain_pem, slice key_pem, const struct tls_options *o,
                                struct buf *why) NONNULL(3, 4);
+/* For connections that we open. NULL with the reason for people in *why. */
 struct tls_context *tls_client(const struct tls_options *o, struct buf *why) NONNULL(1, 2);
+/* Contexts are shared, and counted; from any thread. tls_unref clears the pointer; takes NULL.
+ */
 struct tls_context *tls_ref(struct tls_context *t) NONNULL(1);
 void tls_unref(struct tls_context **t);
+/* Its SSL_CTX, borrowed: for net/tls_session. */
 void *tls_ssl_ctx(struct tls_context *t) NONNULL(1);
 
 /* A self-signed P-256 certificate for `host`, ten years, as PEM. 0 or -EIO. */

@@ -19,6 +19,7 @@ enum tls_state {
 /* peer: NULL for servers. NULL: out of memory. */
 struct tls_session *tls_session_new(struct tls_context *t, const struct tls_peer *peer)
     NONNULL(1);
+/* Clears the pointer; takes NULL. */
 void tls_session_free(struct tls_session **s);
 
 /* `in` is ciphertext that came; what could not be used yet stays in the session, so that all of
@@ -34,6 +35,7 @@ bool tls_session_write(struct tls_session *s, slice plain, struct buf *out) NONN
 /* Says good-bye. */
 void tls_session_end(struct tls_session *s, struct buf *out) NONNULL(1, 2);
 
+/* For people, after TLS_FAILED; the session's. */
 const char *tls_session_error(const struct tls_session *s) NONNULL(1);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", and of a client how much is known of the other end: ",
  * verified as mx.example.org", ", verified by DANE", ", certificate not verified". */

@@ -15,6 +15,7 @@ enum { ACQUAINTANCES_MAX = 1 << 20 };
 
 struct acquaintances;
 
+/* seed: 16 random bytes, of the hashes; a snapshot brings its own (acquaintances_load). */
 struct acquaintances *acquaintances_new(const uint64_t seed[2]) NONNULL(1);
 void acquaintances_free(struct acquaintances **a);
 
@@ -30,6 +31,7 @@ void acquaintances_save(const struct acquaintances *a, struct buf *out) NONNULL(
 /* Takes its part off the front; 0, -EBADMSG or -ENOMEM, which change nothing. */
 int acquaintances_load(struct acquaintances *a, slice *in) MUST_USE NONNULL(1, 2);
 
+/* How many addresses are remembered, of all accounts. */
 size_t acquaintances_count(const struct acquaintances *a) NONNULL(1);
 
 #endif

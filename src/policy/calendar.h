@@ -12,8 +12,10 @@ struct date {
     int day;   /* 1 to 31 */
 };
 
+/* The day of a date, and back; the date must be one. */
 int64_t calendar_day(struct date d);
 struct date calendar_date(int64_t day);
+/* 28 to 31. */
 int calendar_days_in_month(int64_t year, int month);
 /* The day of a moment, by UTC; rounded down before 1970 too. */
 int64_t calendar_day_of(stamp at);

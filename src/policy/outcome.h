@@ -101,6 +101,7 @@ struct outcome outcome_of(enum relay_stage stage, const struct reply *reply,
 bool outcome_plain_helps(enum relay_stage stage, const struct reply *reply,
                          enum relay_fault fault);
 
+/* Static texts, for people and for the journal's readers. */
 const char *stage_name(enum relay_stage s); /* the phrase for people: "while sending RCPT TO" */
 const char *fault_name(enum relay_fault f);
 const char *outcome_name(enum outcome_kind k); /* "delivered" */

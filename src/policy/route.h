@@ -146,6 +146,8 @@ struct route {
  * equals. Everything is copied into the arena, but for the lists in v4, v6 and tlsa. */
 void route_begin(struct route *r, struct arena *a, const struct route_policy *p, slice domain,
                  uint64_t random) NONNULL(1, 2, 3);
+/* The answers to what it wants: records (copied) to ROUTE_WANTS_MX; the others are written into
+ * the hosts' v4 and v6, and their tlsa, before the call. Each sets `wants` anew. */
 void route_mx(struct route *r, const struct dns_answer *answer, const struct dns_mx *records,
               size_t count) NONNULL(1, 2);
 void route_addresses(struct route *r) NONNULL(1);

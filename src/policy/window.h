@@ -30,6 +30,7 @@ struct window {
     uint16_t cap;  /* of packed; 0: they are inside */
 };
 
+/* A zeroed one is empty; this makes it so again. */
 void window_fini(struct window *w) NONNULL(1);
 /* Adds use at `at`; a moment before the newest cell counts in the newest (the clock stepped
  * back: later is stricter). 0 or -ENOMEM, which changes nothing. */
@@ -68,7 +69,8 @@ static inline void window_fetch(const struct window *w)
     __builtin_prefetch(w->packed + w->len, 1);
 }
 
-/* For snapshots. */
+/* For snapshots. Loading takes its part off the front: 0, or -EBADMSG and -ENOMEM, which change
+ * nothing. */
 void window_save(const struct window *w, struct buf *out) NONNULL(1, 2);
 int window_load(struct window *w, slice *in) MUST_USE NONNULL(1, 2);
 

@@ -58,6 +58,7 @@ struct wording_data {
     stamp again; /* 0: none */
     slice rule;
 };
+/* False, and *out is untouched: it is no such line. */
 bool wording_read_data(slice line, struct wording_data *out) NONNULL(2);
 /* The counters are out of memory. */
 void wording_no_memory(struct wording *out) NONNULL(1);

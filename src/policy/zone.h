@@ -49,6 +49,7 @@ struct zone_time {
     span offset;      /* to be added to UTC */
     const char *name; /* "CET", "+0530"; the zone's */
 };
+/* What the clock shows at that moment. */
 struct zone_time zone_at(const struct zone *z, stamp at) NONNULL(1);
 
 /* The moment at which the clock on the wall shows this. Of an hour that comes twice the first;
