@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "delivery/carried.h"
+#include "delivery/reading.h"
 #include "journal/readers.h"
 #include "journal/segment.h"
 #include "journal/snapshot.h"
@@ -30,11 +31,9 @@ struct item {
     uint64_t position;
 };
 
-/* Its record, being read. */
-struct reading {
-    struct parcel_facts facts;
-    struct record_header header;
-    struct buf bytes;
+/* Its record, and what came of reading it. */
+struct candidate {
+    struct reading record;
     int result;
 };
 
@@ -62,7 +61,7 @@ struct carrier {
     size_t item_count;
     size_t item_room;
     size_t next; /* item */
-    struct reading batch[BATCH_MESSAGES];
+    struct candidate batch[BATCH_MESSAGES];
     size_t batch_count;
     span began; /* the batch */
     struct carrier_numbers numbers;
@@ -87,7 +86,7 @@ struct carrier *carrier_new(const struct carrier_config *config)
 static void forget_batch(struct carrier *c)
 {
     for (size_t i = 0; i < c->batch_count; i++)
-        buf_fini(&c->batch[i].bytes);
+        buf_fini(&c->batch[i].record.bytes);
     c->batch_count = 0;
 }
 
@@ -306,42 +305,12 @@ static void on_task(struct loop_task *t)
 
 /* ---- reading ---- */
 
-static int check(const struct reading *r, uint64_t seed)
-{
-    const struct parcel_facts *f = &r->facts;
-    slice fields = slice_make(r->bytes.ptr + RECORD_HEADER_LEN, f->fields_len);
-    slice body = slice_from(buf_slice(&r->bytes), RECORD_HEADER_LEN + (size_t)f->fields_len);
-    struct iovec piece = {(void *)(uintptr_t)body.ptr, body.len};
-    bool is_whole = r->header.fields_len == f->fields_len &&
-                    r->header.body_len == f->body_len &&
-                    record_head_is_whole(r->bytes.ptr, fields, seed) &&
-                    record_body_sum(&piece, 1, seed) == r->header.body_sum &&
-                    record_get_u64(fields, TAG_ID) == f->id;
-    return is_whole ? 0 : -EBADMSG;
-}
-
-static int read_record(const struct carrier *c, struct reading *r)
-{
-    const struct parcel_facts *f = &r->facts;
-    size_t len = RECORD_HEADER_LEN + (size_t)f->fields_len + (size_t)f->body_len;
-    uint64_t seed;
-    int err = buf_reserve(&r->bytes, len);
-    if (err == 0)
-        err = journal_pread_record(letter_journal(c->config.store, f), f->position,
-                                   r->bytes.ptr, len, &seed);
-    if (err < 0)
-        return err;
-    r->bytes.len = len;
-    err = record_decode_header(r->bytes.ptr, &r->header);
-    return err < 0 ? err : check(r, seed);
-}
-
 /* On a jobs thread: nothing but the batch and the store is touched. */
 static void read_batch(struct job *j)
 {
     struct carrier *c = CONTAINER_OF(j, struct carrier, job);
     for (size_t i = 0; i < c->batch_count; i++)
-        c->batch[i].result = read_record(c, &c->batch[i]);
+        c->batch[i].result = reading_read(c->config.store, &c->batch[i].record);
 }
 
 /* The parcel, if the record is still the message's, and still needed. */
@@ -376,22 +345,20 @@ static void on_carried(void *ctx, int result)
 
 /* Its bytes are gone: it holds nothing back any more. It stays in the queue, for people to see
  * and remove. */
-static void give_up(struct carrier *c, const struct reading *r)
+static void give_up(struct carrier *c, const struct candidate *x)
 {
-    struct parcel_facts facts = r->facts;
+    struct parcel_facts facts = x->record.facts;
     facts.flags |= PARCEL_LOST;
     queue_supersede(c->config.queue, &facts);
     c->numbers.lost++;
     log_error("message-lost", LOG_ID("id", facts.id), LOG_C("journal", dirs[c->journal]),
-              LOG_I("position", facts.position), LOG_E("error", r->result),
+              LOG_I("position", facts.position), LOG_E("error", x->result),
               LOG_C("effect", "it cannot be read, nor carried forward; it stays in the queue"));
 }
 
 static void carry(struct carrier *c, const struct reading *r, struct parcel *p)
 {
     const struct record_header *h = &r->header;
-    slice fields = slice_make(r->bytes.ptr + RECORD_HEADER_LEN, h->fields_len);
-    slice body = slice_from(buf_slice(&r->bytes), RECORD_HEADER_LEN + (size_t)h->fields_len);
     struct settle_message m = {
         .header =
             {
@@ -406,8 +373,8 @@ static void carry(struct carrier *c, const struct reading *r, struct parcel *p)
         .done = on_carried,
         .ctx = c,
     };
-    carried_put(&m.fields, fields, h->at, p);
-    buf_append(&m.body, body);
+    carried_put(&m.fields, reading_fields(r), h->at, p);
+    buf_append(&m.body, reading_body(r));
     if (m.fields.error || m.body.error || m.fields.len > RECORD_FIELDS_MAX) {
         log_warning("message-not-carried", LOG_ID("id", r->facts.id),
                     LOG_I("octets", m.fields.len));
@@ -421,18 +388,18 @@ static void carry(struct carrier *c, const struct reading *r, struct parcel *p)
     settle_message(c->config.settle, &m);
 }
 
-static void carry_read(struct carrier *c, const struct reading *r)
+static void carry_read(struct carrier *c, const struct candidate *x)
 {
-    struct parcel *p = find(c, r->facts.id, r->facts.position);
+    const struct parcel_facts *f = &x->record.facts;
+    struct parcel *p = find(c, f->id, f->position);
     if (!p)
         return;
-    if (r->result == 0) {
-        carry(c, r, p);
-    } else if (r->result == -EBADMSG || r->result == -ENOENT) {
-        give_up(c, r);
+    if (x->result == 0) {
+        carry(c, &x->record, p);
+    } else if (x->result == -EBADMSG || x->result == -ENOENT) {
+        give_up(c, x);
     } else {
-        log_warning("message-not-carried", LOG_ID("id", r->facts.id),
-                    LOG_E("error", r->result));
+        log_warning("message-not-carried", LOG_ID("id", f->id), LOG_E("error", x->result));
         c->has_failed = true;
     }
 }
@@ -460,7 +427,7 @@ static void fill_batch(struct carrier *c)
         if (c->batch_count > 0 && bytes + size > BATCH_BYTES)
             return;
         if (p)
-            c->batch[c->batch_count++] = (struct reading){.facts = p->facts};
+            c->batch[c->batch_count++] = (struct candidate){.record = {.facts = p->facts}};
         bytes += size;
         c->next++;
     }
