@@ -1,92 +1,56 @@
 /* Direct delivery against a scripted name server and a mail host that plays by rules. */
-#include "office.h"
-#include "sink.h"
+#include "stage.h"
 
 #include "../net/name_server.h"
 #include "base/log.h"
-#include "delivery/direct.h"
 
-struct stage {
-    struct office *office;
-    struct sink *sink;
-    struct name_server dns;
-    struct direct *direct;
-    struct conf *conf;
-    bool is_started;
-    unsigned most_connections; /* seen at the end of a turn */
-};
-
-static struct stage *on; /* the test that runs */
+static struct name_server name_server;
+static unsigned most_connections; /* seen at the end of a turn */
 
 static void pump(struct office *o)
 {
     (void)o;
     direct_pump(on->direct);
-    if (on->direct->pool.count > on->most_connections)
-        on->most_connections = on->direct->pool.count;
+    if (on->direct->pool.count > most_connections)
+        most_connections = on->direct->pool.count;
 }
 
-static void open_direct(const char *dns, const char *delivery)
+static void open_direct(const char *zone, const char *delivery)
 {
-    struct buf text = BUF_INIT, errors = BUF_INIT;
+    struct buf lines = BUF_INIT, errors = BUF_INIT;
     struct courier *c = &on->office->courier;
-    ns_start(&on->dns, dns);
-    buf_printf(&text,
-               "[server]\nhostname = out.example.com\nstate-dir = /nonexistent\n"
+    most_connections = 0;
+    ns_start(&name_server, zone);
+    buf_printf(&lines,
                "[delivery]\ntransport = direct\ndirect-port = %u\n%s\n"
-               "[resolver]\nforward = 127.0.0.1@%u\ntimeout = 5s\n"
-               "[listener a]\naddress = 127.0.0.1:2525\n",
-               on->sink->port, delivery, on->dns.port);
-    on->conf = conf_parse(SLICE("test"), buf_slice(&text), &errors);
-    if (on->conf)
-        c->resolver = resolver_new(c->loop, &on->conf->resolver, &errors);
+               "[resolver]\nforward = 127.0.0.1@%u\ntimeout = 5s\n",
+               on->sink->port, delivery, name_server.port);
+    stage_read_conf("out.example.com", &lines, &errors);
+    c->resolver = resolver_new(c->loop, &on->conf->resolver, &errors);
     if (c->resolver)
         on->direct = direct_new(c, on->conf, &errors);
     if (!on->direct)
         fail_msg("%.*s", (int)errors.len, errors.ptr);
-    on->direct->settings.retry.first = on->direct->settings.retry.longest = 100 * SPAN_MS;
-    on->office->replay.destination = &on->direct->destination;
-    on->office->pump = pump;
-    buf_fini(&text);
+    stage_use(&on->direct->settings, &on->direct->destination, pump);
+    buf_fini(&lines);
     buf_fini(&errors);
 }
 
 #define LOCAL "allow-private = yes"
-
-static void start(void)
-{
-    sink_start(on->sink);
-    on->is_started = true;
-}
-
-static int set_up(void **state)
-{
-    on = xcalloc(1, sizeof(*on));
-    on->office = office_new();
-    on->sink = sink_new();
-    *state = on;
-    return 0;
-}
 
 static bool is_closed(struct office *o)
 {
     return direct_is_idle(on->direct) && settle_is_idle(o->courier.settle);
 }
 
-static int tear_down(void **state)
+static int tear_down(void **state UNUSED)
 {
-    struct stage *s = *state;
-    direct_close(s->direct);
-    office_run(s->office, is_closed);
-    queue_move(&s->office->queue, NULL, &s->office->limbo);
-    s->office->pump = NULL;
-    direct_free(&s->direct);
-    resolver_free(&s->office->courier.resolver);
-    ns_stop(&s->dns);
-    sink_free(s->sink, s->is_started);
-    office_free(s->office);
-    conf_free(&s->conf);
-    free(s);
+    direct_close(on->direct);
+    stage_close(is_closed);
+    direct_free(&on->direct);
+    resolver_free(&on->office->courier.resolver);
+    ns_stop(&name_server);
+    stage_free();
     return 0;
 }
 
@@ -163,7 +127,7 @@ static void test_connections_are_used_again(void **state)
     office_run(on->office, is_empty);
     assert_int_equal(on->sink->count, 20);
     assert_int_equal(on->sink->connections, 1);
-    assert_int_equal(on->dns.questions, 3); /* MX, A, AAAA */
+    assert_int_equal(name_server.questions, 3); /* MX, A, AAAA */
 }
 
 static void test_dead_hosts_are_passed_over(void **state)
@@ -318,7 +282,7 @@ static void test_the_pool_bounds_all_sites(void **state)
     office_run(on->office, is_empty);
     assert_int_equal(on->sink->count, 30);
     assert_int_equal(on->sink->connections, 30);
-    assert_in_range(on->most_connections, 1, 3);
+    assert_in_range(most_connections, 1, 3);
     buf_fini(&dns);
 }
 
@@ -337,7 +301,7 @@ static void test_a_busy_site_gives_way(void **state)
     while (!strstr(on->sink->mail[at].to, "two"))
         at++;
     assert_in_range(at, 0, 25);
-    assert_int_equal(on->most_connections, 1);
+    assert_int_equal(most_connections, 1);
 }
 
 static void test_an_idle_connection_gives_way(void **state)
@@ -353,7 +317,7 @@ static void test_an_idle_connection_gives_way(void **state)
     office_read(on->office);
     office_run(on->office, is_empty);
     assert_int_equal(on->sink->count, 2);
-    assert_int_equal(on->most_connections, 1);
+    assert_int_equal(most_connections, 1);
 }
 
 static bool is_forgotten(struct office *o)
@@ -437,7 +401,7 @@ static void test_another_transport_takes_over(void **state)
     assert_int_equal(on->direct->destination.ready, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_set_up, tear_down)
 
 int main(void)
 {

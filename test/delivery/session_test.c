@@ -1,83 +1,44 @@
 /* Delivery to a next host: site, sessions and settling against a server that plays by rules. */
-#include "office.h"
-#include "sink.h"
+#include "stage.h"
 
 #include "base/log.h"
-#include "delivery/site.h"
-
-struct stage {
-    struct office *office;
-    struct sink *sink;
-    struct site *site;
-    struct conf *conf;
-    bool is_started;
-};
-
-static struct stage *on; /* the test that runs */
 
 static void pump(struct office *o)
 {
-    site_pump(o->transport);
+    (void)o;
+    site_pump(on->site);
 }
 
 /* Keys of the configuration that a test wants otherwise: more lines of [delivery], [smarthost].
  */
 static void open_site(const char *delivery, const char *smarthost, const char *secret)
 {
-    struct buf text = BUF_INIT, errors = BUF_INIT;
-    buf_printf(&text,
-               "[server]\nhostname = out.test\nstate-dir = /nonexistent\n"
+    struct buf lines = BUF_INIT, errors = BUF_INIT;
+    buf_printf(&lines,
                "[delivery]\ntransport = smarthost\n%s\n"
-               "[smarthost]\nhost = 127.0.0.1\nport = %u\n%s\n"
-               "[listener a]\naddress = 127.0.0.1:2525\n",
+               "[smarthost]\nhost = 127.0.0.1\nport = %u\n%s\n",
                delivery, on->sink->port, smarthost);
-    on->conf = conf_parse(SLICE("test"), buf_slice(&text), &errors);
-    if (!on->conf)
-        fail_msg("%.*s", (int)errors.len, errors.ptr);
+    stage_read_conf("out.test", &lines, &errors);
     on->site = site_new(&on->office->courier, on->conf, slice_of(secret), (slice){0}, &errors);
     assert_non_null(on->site);
-    on->site->settings.retry.first = on->site->settings.retry.longest = 100 * SPAN_MS;
-    on->office->replay.destination = &on->site->destination;
-    on->office->transport = on->site;
-    on->office->pump = pump;
-    buf_fini(&text);
+    stage_use(&on->site->settings, &on->site->destination, pump);
+    buf_fini(&lines);
     buf_fini(&errors);
-}
-
-static void start(void)
-{
-    sink_start(on->sink);
-    on->is_started = true;
-}
-
-static int set_up(void **state)
-{
-    on = xcalloc(1, sizeof(*on));
-    on->office = office_new();
-    on->sink = sink_new();
-    *state = on;
-    return 0;
 }
 
 static bool is_closed(struct office *o)
 {
-    return site_is_idle(o->transport) && settle_is_idle(o->courier.settle);
+    return site_is_idle(on->site) && settle_is_idle(o->courier.settle);
 }
 
-static int tear_down(void **state)
+static int tear_down(void **state UNUSED)
 {
-    struct stage *s = *state;
-    if (s->site) {
-        site_close(s->site);
-        office_run(s->office, is_closed);
-        queue_move(&s->office->queue, &s->site->destination, &s->office->limbo);
-        s->office->pump = NULL;
-        site_free(&s->site);
+    if (on->site) {
+        site_close(on->site);
+        stage_close(is_closed);
+        site_free(&on->site);
     }
-    sink_free(s->sink, s->is_started);
-    office_free(s->office);
-    conf_free(&s->conf);
-    free(s);
+    stage_free();
     return 0;
 }
 
@@ -652,7 +613,7 @@ static void test_hold(void **state)
     assert_int_equal(on->sink->count, 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_set_up, tear_down)
 
 int main(void)
 {
