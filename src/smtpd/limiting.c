@@ -259,11 +259,13 @@ static void on_notice(void *ctx, const struct limit_verdict *v)
 static bool settle_octets(struct limiting *l, struct limiting_charge *c, uint64_t octets,
                           stamp now, struct wording *refusal)
 {
-    struct wording_voice voice = voice_of(l, c);
-    struct limit_verdict verdict = {.rule = c->message_bytes, .max = c->message_bytes.max};
-    if (verdict.max > 0 && octets > verdict.max) {
-        verdict.free_at = STAMP_NEVER;
-        verdict.never_fits = true;
+    struct limit_verdict verdict;
+    if (c->message_bytes.max > 0 && octets > c->message_bytes.max) {
+        verdict = (struct limit_verdict){.rule = c->message_bytes,
+                                         .max = c->message_bytes.max,
+                                         .free_at = STAMP_NEVER,
+                                         .never_fits = true};
+        struct wording_voice voice = voice_of(l, c);
         say_refusal(c, &voice, &verdict, refusal);
         return false;
     }
@@ -271,6 +273,7 @@ static bool settle_octets(struct limiting *l, struct limiting_charge *c, uint64_
         l->limiter, &c->held, RULE_BYTES, charged_bytes(octets, c->recipients), now, &verdict);
     if (result == LIMITER_OK)
         return true;
+    struct wording_voice voice = voice_of(l, c);
     tally_add(&l->tally, &verdict.rule, TALLY_REFUSED, 1);
     note_suspension(l, c, &verdict, now);
     limiting_to_wall(l, &verdict, now);
@@ -360,6 +363,7 @@ bool limiting_append(struct limiting *l, struct limiting_charge *c, struct journ
     if (is_good) {
         if (c->counts_new)
             record_put_u64(fields, TAG_NEW_RECIPIENTS, c->held.total.of[RULE_NEW_RECIPIENTS]);
+        c->counted_at = now;
         stamp_record(l, e, fields, now, &c->held);
         journal_append(l->config.journal, e);
     } else {
@@ -400,11 +404,10 @@ static void settle(struct limiting *l, struct limiting_charge *c, stamp now)
         release(l, c, now);
         return;
     }
-    uint64_t counted = record_get_u64(e->fields, TAG_COUNTED_AT);
     limiter_each_hold(&c->held, tally_hold, &l->tally);
     if (c->counts_new)
         limiting_acquaint(l, c->account, e->fields, now);
-    limiter_commit(l->limiter, &c->held, counted ? (stamp)counted : e->header.at);
+    limiter_commit(l->limiter, &c->held, c->counted_at);
     c->is_held = false;
 }
 

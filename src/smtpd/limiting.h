@@ -75,6 +75,7 @@ uint64_t limiting_position(const struct limiting *l) NONNULL(1);
 struct limiting_charge {
     struct limiting_charge *next; /* in the batch that is being settled */
     const struct journal_entry *entry;
+    stamp counted_at; /* of its record, once that was appended */
     struct limiter_reservation held;
     bool is_held;
     bool counts_attempts;
