@@ -1,6 +1,7 @@
 #include "delivery/report_write.h"
 
 #include "base/id.h"
+#include "base/utf8.h"
 #include "codec/header.h"
 #include "codec/words.h"
 #include "delivery/reported.h"
@@ -265,20 +266,12 @@ static slice language_of(struct round *r)
     return is_known ? account.language : SLICE("en");
 }
 
-static bool is_ascii(slice s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.ptr[i] >= 0x80)
-            return false;
-    return true;
-}
-
 static void put_envelope(const struct round *r, uint64_t id, const struct buf *body,
                          struct buf *fields)
 {
     char text[ID_TEXT_LEN + 1], message_id[ID_TEXT_LEN + 300];
-    uint64_t flags = (is_ascii(buf_slice(body)) ? 0 : MESSAGE_8BITMIME) |
-                     (is_ascii(r->reverse_path) ? 0 : MESSAGE_SMTPUTF8);
+    uint64_t flags = (utf8_is_ascii(buf_slice(body)) ? 0 : MESSAGE_8BITMIME) |
+                     (utf8_is_ascii(r->reverse_path) ? 0 : MESSAGE_SMTPUTF8);
     id_format(id, text);
     int n = snprintf(message_id, sizeof(message_id), "<%s.dsn@%.*s>", text,
                      SLICE_ARG(slice_to(r->hostname, 255)));
