@@ -144,8 +144,8 @@ enum record_tag {
     /* MESSAGE: the program that sends, as `sendmail` says; evidence, never identity */
     TAG_SCRIPT = 131,
     TAG_WORKING_DIRECTORY = 132,
-    /* USE, which has TAG_MESSAGES, TAG_RECIPIENTS, TAG_OCTETS and, of the envelope and the
-     * client, the tags of MESSAGE. */
+    /* USE, which has TAG_MESSAGES, TAG_RECIPIENTS, TAG_OCTETS, TAG_RECIPIENT where new
+     * recipients count, and, of the envelope and the client, the tags of MESSAGE. */
     TAG_FOREIGN_ID = 130, /* the other server's queue id */
     /* MESSAGE: a stamp of the limits' clock; it waits, and under rules that defer it is used
      * from then on (policy/limiter). */

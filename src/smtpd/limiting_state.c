@@ -66,7 +66,11 @@ static struct amounts amounts_of_message(slice fields)
     struct record_field f;
     slice rest = fields;
     while (record_next(&rest, &f) > 0)
-        used.of[RULE_RECIPIENTS] += f.tag == TAG_RECIPIENTS ? f.number : f.tag == TAG_RECIPIENT;
+        used.of[RULE_RECIPIENTS] += f.tag == TAG_RECIPIENT;
+    uint64_t said =
+        record_get_u64(fields, TAG_RECIPIENTS); /* of USE, which need not name them */
+    if (said > 0)
+        used.of[RULE_RECIPIENTS] = said;
     uint64_t octets = record_get_u64(fields, TAG_OCTETS);
     if (octets < LEAST_BYTES)
         octets = LEAST_BYTES;

@@ -50,6 +50,9 @@ struct policy_transaction {
     struct limiting_view view;
     struct limiting_charge charge;
     struct submission_transaction facts;
+    /* Where new recipients count, fields of the record: who is held. Who does not fit counts as
+     * new again. */
+    struct buf recipients;
     uint64_t directory_version; /* under which the lock was looked at */
     uint64_t lock_version;
     char instance[POLICY_INSTANCE_MAX];

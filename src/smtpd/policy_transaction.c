@@ -1,12 +1,14 @@
 #include "smtpd/policy_internal.h"
 
 #include "base/log.h"
+#include "codec/path.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
-    RECIPIENTS_MAX = 100000, /* of one message; more than any Postfix takes */
+    RECIPIENTS_MAX = 100000,      /* of one message; more than any Postfix takes */
+    REMEMBERED_MAX = 1024 * 1024, /* octets of their addresses */
     REASON_SHOWN = 200,
 };
 
@@ -117,6 +119,7 @@ static void transaction_free(struct policy_transaction *t)
     list_remove(&t->node);
     limiting_view_fini(&t->view);
     buf_fini(&t->fields);
+    buf_fini(&t->recipients);
     arena_fini(&t->arena);
     free(t);
 }
@@ -142,6 +145,7 @@ static struct policy_transaction *transaction_new(struct policy_service *p,
     t->owner = p;
     timer_init(&t->timer, p->role->loop, on_hold_over, t);
     t->fields = BUF_BOUNDED(RECORD_FIELDS_MAX);
+    t->recipients = BUF_BOUNDED(REMEMBERED_MAX);
     snprintf(t->instance, sizeof(t->instance), "%.*s", SLICE_ARG(q->instance));
     t->facts = (struct submission_transaction){
         .reverse_path = arena_dup(&t->arena, q->sender),
@@ -218,6 +222,21 @@ static bool reserve(struct policy_transaction *t, uint64_t recipients, struct wo
     return true;
 }
 
+/* One whose address is known: it may be new to the account. */
+static bool reserve_one(struct policy_transaction *t, slice recipient, struct wording *refusal)
+{
+    struct arena arena = ARENA_INIT;
+    struct path path;
+    t->view.recipient =
+        mailbox_parse(recipient, &path) == PATH_OK ? path_canonical(&arena, &path) : recipient;
+    bool is_reserved = reserve(t, t->facts.recipient_count + 1, refusal);
+    t->view.recipient = (slice){0};
+    arena_fini(&arena);
+    if (is_reserved && t->charge.counts_new && recipient.len > 0)
+        record_put(&t->recipients, TAG_RECIPIENT, recipient);
+    return is_reserved;
+}
+
 static void put_record(struct policy_transaction *t, const struct policyd_request *q)
 {
     struct buf *b = &t->fields;
@@ -234,6 +253,7 @@ static void put_record(struct policy_transaction *t, const struct policyd_reques
         record_put(b, TAG_CLIENT, q->client_address);
         record_put(b, TAG_FOREIGN_ID, q->queue_id);
     }
+    buf_append(b, buf_slice(&t->recipients));
     t->entry.header = (struct record_header){
         .type = RECORD_USE,
         .flags = RECORD_SKIPPABLE,
@@ -312,7 +332,9 @@ static enum policy_verdict end_message(struct policy_connection *c,
         count = RECIPIENTS_MAX;
     t->facts.params.size = q->size;
     c->current = NULL;
-    if (!reserve(t, count, refusal)) {
+    bool is_first = t->facts.recipient_count == 0;
+    bool is_reserved = !is_first || reserve_one(t, q->recipient, refusal);
+    if (!is_reserved || !reserve(t, count, refusal)) {
         policy_transaction_drop(&t);
         return POLICY_REFUSE;
     }
@@ -340,7 +362,7 @@ enum policy_verdict policy_ask(struct policy_connection *c, const struct policyd
         return end_message(c, t, q, refusal);
     if (t->facts.recipient_count >= RECIPIENTS_MAX)
         return POLICY_DUNNO; /* counted at the end of the message */
-    return reserve(t, t->facts.recipient_count + 1, refusal) ? POLICY_DUNNO : POLICY_REFUSE;
+    return reserve_one(t, q->recipient, refusal) ? POLICY_DUNNO : POLICY_REFUSE;
 }
 
 /* ---- lost connections ---- */

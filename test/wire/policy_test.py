@@ -51,6 +51,23 @@ def used(server):
     return server.ask("quota", LOGIN)["quota"][0]["used"]
 
 
+def test_new_recipients(case):
+    """Who was written to before is not new, over a crash too."""
+    server, port = service(case, ["account new-recipients 3/1d defer"])
+    relay = postfix(case, port)
+    with session(relay) as s:
+        assert send(s, 3) == {} and send(s, 3) == {}
+        assert used(server) == 3
+        assert [code for code, _ in send(s, 4).values()] == [450]
+    server.kill_all()
+    server.start()
+    assert used(server) == 3
+    with session(relay) as s:
+        assert send(s, 3) == {}
+        (code, text), = send(s, 4).values()
+        assert code == 450 and b"Rate of new recipients exceeded, 3/1d (max 3)" in text, text
+
+
 def test_real_postfix(case):
     server, port = service(case, ["account recipients 250/5m defer"])
     relay = postfix(case, port)
