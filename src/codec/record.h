@@ -41,12 +41,13 @@ enum record_type {
     RECORD_MESSAGE = 10,  /* an accepted message; body: the mail, or none if in a file */
     RECORD_REFUSALS = 11, /* aggregated refusals */
     RECORD_SIGN_IN = 12,
-    RECORD_LOCK = 13,      /* a lock by rule */
-    RECORD_NOTICE = 14,    /* a rule that notifies was passed; skippable */
-    RECORD_USE = 15,       /* use without a message of ours: what another server has sent */
-    RECORD_OUTCOME = 20,   /* what became of recipients of one message in one attempt */
-    RECORD_DSN = 21,       /* a notification; fields and body as MESSAGE */
-    RECORD_CARRIED = 22,   /* a living message copied out of an old segment; as MESSAGE */
+    RECORD_LOCK = 13,    /* a lock by rule */
+    RECORD_NOTICE = 14,  /* a rule that notifies was passed; skippable */
+    RECORD_BOUNCES = 16, /* what of accounts' mail has come back, as smtpd read it; skippable */
+    RECORD_USE = 15,     /* use without a message of ours: what another server has sent */
+    RECORD_OUTCOME = 20, /* what became of recipients of one message in one attempt */
+    RECORD_DSN = 21,     /* a notification; fields and body as MESSAGE */
+    RECORD_CARRIED = 22, /* a living message copied out of an old segment; as MESSAGE */
     RECORD_DIRECTORY = 30, /* a change of the directory */
     RECORD_COMMAND = 31,   /* an operator's command */
 };
@@ -150,6 +151,11 @@ enum record_tag {
     /* MESSAGE: a stamp of the limits' clock; it waits, and under rules that defer it is used
      * from then on (policy/limiter). */
     TAG_RELEASED_AT = 133,
+    /* BOUNCES: first TAG_READ_TO and TAG_COUNTED_AT, then a group for each account and
+     * credential: TAG_OF_ACCOUNT, TAG_OF_CUSTOMER, TAG_OF_CREDENTIAL, TAG_COUNT. What
+     * delivery's journal has before TAG_READ_TO is counted by these records, each once. */
+    TAG_READ_TO = 134,
+    TAG_OF_CREDENTIAL = 135,
     /* of a command about the queue (model/queue_command), what it is about: */
     TAG_OF_ACCOUNT = 93,
     TAG_OF_CUSTOMER = 94,

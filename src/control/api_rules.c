@@ -208,12 +208,22 @@ static bool parse_rule(struct api_request *r, slice line, struct rule *out)
     return false;
 }
 
+/* What would never do anything is told, not kept. */
+static bool check_effect(struct api_request *r, const struct rule *rule)
+{
+    const char *error;
+    if (rule_has_effect(rule, &error))
+        return true;
+    api_error(r, 400, "bad-rule", rule_hint, "The rule would have no effect: %s.", error);
+    return false;
+}
+
 static bool take_rule(struct api_request *r, const struct owner *o, struct rule *out)
 {
     static const char *const keys[] = {"rule", NULL};
     slice line = {0};
     if (!api_knows_keys(r, keys) || !api_take_text(r, "rule", NULL, &line) ||
-        !parse_rule(r, line, out))
+        !parse_rule(r, line, out) || !check_effect(r, out))
         return false;
     if (out->scope != RULE_CUSTOMER || o->is_customer)
         return true;

@@ -6,8 +6,8 @@ const char *const *journal_readers(enum id_writer journal, size_t *count)
 {
     static const char *const smtpd[] = {"snapshot/delivery/queue", "snapshot/control/ledger",
                                         "snapshot/smtpd/limits", "snapshot/smtpd/tokens"};
-    static const char *const delivery[] = {"snapshot/delivery/queue",
-                                           "snapshot/control/ledger"};
+    static const char *const delivery[] = {"snapshot/delivery/queue", "snapshot/control/ledger",
+                                           "snapshot/smtpd/limits"};
     static const char *const control[] = {
         "snapshot/smtpd/directory", "snapshot/delivery/directory", "snapshot/control/ledger"};
     static const struct {

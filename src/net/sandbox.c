@@ -55,6 +55,7 @@ static const struct path_rule sandbox_paths[ROLE_COUNT][RULES_MOST] = {
             {"large", WRITE},
             {"snapshot/smtpd", WRITE},
             {"journal/control", READ},
+            {"journal/delivery", READ},
             {"snapshot/delivery", READ},
             {"snapshot/control", READ},
         },

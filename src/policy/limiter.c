@@ -145,7 +145,8 @@ static enum limiter_result check_all(struct limiter *l, const struct limiter_res
     for (size_t i = 0; i < count; i++) {
         const struct limit *limit = &limits[i];
         uint64_t amount = asked->of[limit->rule.unit];
-        if (amount == 0 || !(refuses(&limit->rule) || paces(&limit->rule)))
+        bool is_asked = amount > 0 || rule_is_of_results(&limit->rule);
+        if (!is_asked || !(refuses(&limit->rule) || paces(&limit->rule)))
             continue;
         if (limit->rule.scope == RULE_MESSAGE) {
             if (message_fits(r, limit, amount))
@@ -332,6 +333,37 @@ enum limiter_result limiter_settle(struct limiter *l, struct limiter_reservation
         h->is_settled = true;
     }
     return LIMITER_OK;
+}
+
+enum limiter_result limiter_judge(struct limiter *l, const struct limit *limits, size_t count,
+                                  stamp at,
+                                  void (*notify)(void *ctx, const struct limit_verdict *v),
+                                  void *ctx, struct limit_verdict *verdict)
+{
+    stamp now = limiter_advance(l, at);
+    enum limiter_result result = LIMITER_OK;
+    for (size_t i = 0; i < count; i++) {
+        const struct limit *limit = &limits[i];
+        struct entity *e;
+        if (!rule_is_of_results(&limit->rule) || !is_settled_later(&limit->rule))
+            continue;
+        struct counter *c = limiter_counter(l, limit, &e);
+        if (!c)
+            return LIMITER_NO_MEMORY;
+        bool is_over = counter_used(c, now) > max_of(limit);
+        struct limit_verdict v;
+        if (is_over)
+            blame(&v, &limit->rule, limit->entity, c, max_of(limit), 0, now, true);
+        if (limit->rule.action == RULE_NOTIFY && is_over && !c->notified && notify)
+            notify(ctx, &v);
+        if (limit->rule.action == RULE_NOTIFY)
+            c->notified = is_over;
+        if (limit->rule.action != RULE_LOCK || !is_over || result == LIMITER_REFUSED)
+            continue;
+        *verdict = v;
+        result = LIMITER_REFUSED;
+    }
+    return result;
 }
 
 /* Ends every hold; `at` is when its amount counts as used, for those that are kept. */

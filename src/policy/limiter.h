@@ -6,7 +6,8 @@
  * instant are more than max units committed or held in a window; a refusal that a log of every
  * event would not give lapses at most w/256 later (policy/window).
  *
- * What refuses: rules that defer, reject or suspend. Rules that lock or notify never refuse a
+ * What refuses: rules that defer, reject or suspend; of what became of mail (refusals, bounces)
+ * when there is more of it than their maximum. Rules that lock or notify never refuse a
  * reservation: limiter_settle counts what is committed, what is being committed and this
  * message, and says when that is beyond max. Rules that pace let everything pass until a day's
  * (or a longer window's) worth is waiting: limiter_settle says when the message may go.
@@ -117,6 +118,13 @@ int limiter_replay_waiting(struct limiter *l, const struct limit *limits, size_t
                            const struct amounts *used, stamp at, stamp released) MUST_USE
     NONNULL(1, 4);
 
+/* Of what became of mail (limiter_replay counted it): REFUSED with the verdict when a rule that
+ * locks is beyond its maximum; notices as limiter_settle. */
+enum limiter_result limiter_judge(struct limiter *l, const struct limit *limits, size_t count,
+                                  stamp now,
+                                  void (*notify)(void *ctx, const struct limit_verdict *v),
+                                  void *ctx, struct limit_verdict *verdict) MUST_USE
+    NONNULL(1, 7);
 /* How a limit stands: used (held included) and, for `asked` more, when there is room. */
 void limiter_ask(struct limiter *l, const struct limit *limit, uint64_t asked, stamp now,
                  struct limit_verdict *verdict) NONNULL(1, 2, 5);

@@ -126,7 +126,7 @@ static inline bool paces(const struct rule *r)
 /* Rules that mail may wait for. */
 static inline bool lets_wait(const struct rule *r)
 {
-    return r->action == RULE_DEFER && r->window > 0;
+    return r->action == RULE_DEFER && r->window > 0 && !rule_is_of_results(r);
 }
 
 static inline uint64_t max_of(const struct limit *limit)

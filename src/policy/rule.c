@@ -204,6 +204,21 @@ bool rule_parse(slice line, struct rule *out, const char **error, slice *word)
     return true;
 }
 
+bool rule_has_effect(const struct rule *r, const char **error)
+{
+    bool is_of_name = r->scope == RULE_SENDER_DOMAIN || r->scope == RULE_HOST;
+    *error = NULL;
+    if (r->unit == RULE_COMPLAINTS)
+        *error = "complaints are not counted yet: no reports of them are read";
+    else if (rule_is_of_results(r) && r->scope == RULE_MESSAGE)
+        *error = "refusals and bounces are counted in a window, not of one message";
+    else if (rule_is_of_results(r) && is_of_name)
+        *error = "refusals and bounces are counted for credentials, accounts and customers";
+    else if (rule_is_of_results(r) && r->action == RULE_PACE)
+        *error = "refusals and bounces can defer, reject, suspend, notify or lock, not pace";
+    return !*error;
+}
+
 void rule_format(const struct rule *r, struct buf *out)
 {
     buf_printf(out, "%s %s ", word_of(scopes, COUNT_OF(scopes), (int)r->scope),

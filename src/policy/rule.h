@@ -56,10 +56,20 @@ struct rule {
 
 #define RULE_PERIOD ((span)-1)
 
+/* Units of what became of mail: nobody asks for them, rules look at how many there are. */
+static inline bool rule_is_of_results(const struct rule *r)
+{
+    return r->unit >= RULE_REFUSALS;
+}
+
 /* Parses one line (blanks between words as one likes; no comment). False with *error in words
  * ("the window must be between 1s and 31d") and *word, the part of the line that it is about.
  */
 bool rule_parse(slice line, struct rule *out, const char **error, slice *word) NONNULL(2, 3, 4);
+/* A rule that was parsed may be one that nothing is ever counted under, or that cannot do what
+ * it says: then false, with the reason in words. It is kept where it is, but not to be added.
+ */
+bool rule_has_effect(const struct rule *r, const char **error) MUST_USE NONNULL(1, 2);
 /* The canonical line; rule_parse of it gives the same rule. */
 void rule_format(const struct rule *r, struct buf *out) NONNULL(1, 2);
 /* Same scope, unit and window: an account's rule replaces the preset's. */

@@ -21,6 +21,7 @@ struct limiting *limiting_new(const struct limiting_config *c)
     l->settling_end = &l->settling;
     pthread_mutex_init(&l->mutex, NULL);
     limiting_restore(l);
+    limiting_bounces_begin(l, seed);
     return l;
 }
 
@@ -39,6 +40,7 @@ void limiting_free(struct limiting **at)
         return;
     *at = NULL;
     limiting_save_last(l);
+    limiting_bounces_fini(l);
     limiting_locks_fini(l);
     forget_attempts(l);
     limiter_free(&l->limiter);
@@ -239,20 +241,12 @@ static uint64_t charged_bytes(uint64_t octets, uint64_t recipients)
     return __builtin_mul_overflow(each, recipients, &all) ? UINT64_MAX : all;
 }
 
-/* Whoever settles a charge. */
-struct settling {
-    struct limiting *limiting;
-    const struct limiting_charge *charge;
-    stamp now;
-};
-
 /* A notice for people is not sent twice for one passing: the limiter reports it once, also
  * after it has read the record back. */
-static void on_notice(void *ctx, const struct limit_verdict *v)
+void limiting_on_notice(void *ctx, const struct limit_verdict *v)
 {
-    const struct settling *s = ctx;
-    const struct limiting_charge *c = s->charge;
-    limiting_notice(s->limiting, c, v, s->now);
+    const struct limiting_settling *s = ctx;
+    limiting_notice(s->limiting, s->charge, v, s->now);
 }
 
 /* The octets are known now: OK, or the reply in *refusal. */
@@ -315,9 +309,9 @@ static bool may_append(struct limiting *l, struct limiting_charge *c, uint64_t o
     }
     if (!settle_octets(l, c, octets, now, refusal))
         return false;
-    struct settling settling = {l, c, now};
+    struct limiting_settling settling = {l, c, now};
     enum limiter_result result =
-        limiter_settle(l->limiter, &c->held, now, on_notice, &settling, &verdict);
+        limiter_settle(l->limiter, &c->held, now, limiting_on_notice, &settling, &verdict);
     if (result == LIMITER_OK)
         return true;
     if (result == LIMITER_NO_MEMORY) {
@@ -418,6 +412,7 @@ void limiting_settle_batch(struct limiting *l)
     stamp now = limiting_now(l);
     for (struct limiting_charge *c = l->settling; c; c = c->next)
         settle(l, c, now);
+    limiting_bounces_settle(l);
     if (l->passed > 0)
         atomic_store(&l->position, l->passed);
     pthread_mutex_unlock(&l->mutex);

@@ -11,6 +11,10 @@
  * made under (account.unlocked); its end is a record too, and empties the window of its rule,
  * or the next message would lock again. Reading the journal again therefore never locks again.
  *
+ * Bounces are counted from delivery's journal, about a second behind it: what is read there
+ * becomes a record of our own with the position that it was read up to, and counts when that is
+ * durable. So it counts once over any crash, and in one order with locks and their ends.
+ *
  * Thread-safe. Time is a clock that does not step as long as the machine runs; after a boot it
  * begins where it was, or at the clock on the wall when that is later. */
 #ifndef SMTPD_LIMITING_H
@@ -34,8 +38,10 @@ struct limiting_config {
     const struct watermark *watermark; /* of that journal */
     struct id_source *ids;
     uint16_t node;
-    const char *journal_dir; /* "journal/smtpd" */
-    const char *snapshot;    /* "snapshot/smtpd/limits" */
+    const char *journal_dir;          /* "journal/smtpd" */
+    const struct watermark *outcomes; /* of delivery's journal; NULL: bounces are not counted */
+    const char *outcomes_dir;         /* "journal/delivery" */
+    const char *snapshot;             /* "snapshot/smtpd/limits" */
 };
 
 /* Restores what is counted; the directory must have been read. Never fails: what cannot be read
@@ -43,7 +49,8 @@ struct limiting_config {
 struct limiting *limiting_new(const struct limiting_config *c) NONNULL(1);
 /* Writes the snapshot. The journal was closed, the pool's running jobs are done. */
 void limiting_free(struct limiting **l);
-/* Once a second, on the loop: ends locks, writes refusals to the journal, saves. */
+/* Once a second, on the loop: ends locks, counts bounces, writes refusals to the journal,
+ * saves. */
 void limiting_tick(struct limiting *l) NONNULL(1);
 
 /* The limits of who is signed in to a session, as of a version of the directory. The session's;

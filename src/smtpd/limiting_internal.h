@@ -1,6 +1,7 @@
 /* limiting_internal: what the files of limiting share. Nobody else's.
  *
  *   limiting.c          reserving, appending, settling
+ *   limiting_bounces.c  what came back, from delivery's journal
  *   limiting_clock.c    the clock that counts
  *   limiting_limits.c   whose limits apply, and their periods
  *   limiting_locks.c    locks by rule: their records, their ends
@@ -47,6 +48,33 @@ struct limiting_attempts {
     struct amounts amounts;
 };
 
+/* What of somebody's mail came back. */
+struct limiting_bounced {
+    struct {
+        uint64_t account;
+        uint64_t credential;
+    } key;
+    uint64_t customer;
+    uint64_t count;
+};
+
+struct limiting_bounces {
+    /* the loop's: */
+    struct journal_reader *reader;
+    struct loop_task task;
+    bool is_posted;
+    bool is_stopped;  /* at a record that is not understood */
+    uint64_t read;    /* where the reader goes on */
+    struct map found; /* of the record under way: then they are judged */
+    uint64_t saving;
+    uint64_t saved;
+    /* under the mutex: */
+    uint64_t counted; /* all before it is counted, by records before limiting's position */
+    enum { BOUNCES_READING, BOUNCES_WRITING, BOUNCES_COUNTED, BOUNCES_LOST } state;
+    struct loop_task done;
+    struct bounces_record *record; /* the committer's: done in this batch */
+};
+
 struct limiting {
     struct limiting_config config;
     pthread_mutex_t mutex;
@@ -79,6 +107,7 @@ struct limiting {
     uint64_t saving_position;
     struct buf saving;
     int saved;
+    struct limiting_bounces bounces;
 };
 
 /* Starts the clock, not behind `base`, the last stamp that was counted. */
@@ -119,6 +148,13 @@ void limiting_lock_sender(struct limiting *l, const struct limiting_charge *c,
 /* A rule that notifies was passed: appends the record, and logs it. */
 void limiting_notice(struct limiting *l, const struct limiting_charge *c,
                      const struct limit_verdict *v, stamp now) NONNULL(1, 2, 3);
+/* The same, as the limiter calls it. */
+struct limiting_settling {
+    struct limiting *limiting;
+    const struct limiting_charge *charge;
+    stamp now;
+};
+void limiting_on_notice(void *settling, const struct limit_verdict *v) NONNULL(1, 2);
 /* A RECORD_NOTICE that was read back. */
 void limiting_notice_replay(struct limiting *l, slice fields) NONNULL(1);
 /* Ends the locks whose time is over, and those that control has lifted. */
@@ -133,6 +169,16 @@ void limiting_locks_fini(struct limiting *l) NONNULL(1);
 /* Appends a record of our own; the fields are taken. */
 void limiting_append_own(struct limiting *l, const struct record_header *h, struct buf *fields)
     NONNULL(1, 2, 3);
+
+/* Reads delivery's journal on. */
+void limiting_bounces_begin(struct limiting *l, const uint64_t seed[2]) NONNULL(1);
+void limiting_bounces_look(struct limiting *l) NONNULL(1);
+void limiting_bounces_fini(struct limiting *l) NONNULL(1);
+/* The record that is done counts, if there is one: under the mutex, with the position. */
+void limiting_bounces_settle(struct limiting *l) NONNULL(1);
+/* A RECORD_BOUNCES counts, live or read back. */
+void limiting_bounces_count(struct limiting *l, const struct record_header *h, slice fields)
+    NONNULL(1, 2);
 
 /* State. */
 void limiting_restore(struct limiting *l) NONNULL(1);

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { SAVE_TICKS = 15, SWEEP_EACH = 1024, LEAST_BYTES = 10000 };
+enum { SAVE_TICKS = 15, SAVE_BYTES = 64 * 1024, SWEEP_EACH = 1024, LEAST_BYTES = 10000 };
 
 void limiting_passed(struct limiting *l, const struct journal_entry *e)
 {
@@ -46,6 +46,7 @@ static void load_snapshot(struct limiting *l)
         err = limiter_load(l->limiter, contents);
     if (err == 0) {
         l->position = l->saved_position = s.position[ID_SMTPD];
+        l->bounces.counted = l->bounces.saved = s.position[ID_DELIVERY];
         l->base = s.at;
         atomic_store(&l->ahead, (span)ahead);
     } else if (err != -ENOENT) {
@@ -133,6 +134,9 @@ static void apply(struct limiting *l, const struct journal_record *r, struct are
         if (r->header.account != 0)
             count(l, &r->header, r->fields, a);
         break;
+    case RECORD_BOUNCES:
+        limiting_bounces_count(l, &r->header, r->fields);
+        break;
     case RECORD_LOCK:
         limiting_lock_replay(l, &r->header, r->fields);
         break;
@@ -196,16 +200,17 @@ void limiting_restore(struct limiting *l)
 
 /* ---- what is saved ---- */
 
-static int write_snapshot(const struct limiting *l, slice contents, uint64_t position, stamp at)
+static int write_snapshot(const struct limiting *l)
 {
     struct snapshot s = {
         .version = LIMITING_SNAPSHOT_VERSION,
-        .at = at,
-        .contents = contents,
+        .at = limiting_now(l),
+        .contents = buf_slice(&l->saving),
     };
     for (int i = 0; i < SNAPSHOT_JOURNALS; i++)
         s.needs[i] = UINT64_MAX;
-    s.position[ID_SMTPD] = position;
+    s.position[ID_SMTPD] = l->saving_position;
+    s.position[ID_DELIVERY] = l->bounces.saving;
     return snapshot_write(l->config.env, l->config.snapshot, &s);
 }
 
@@ -215,6 +220,7 @@ static void gather(struct limiting *l)
     buf_clear(&l->saving);
     pthread_mutex_lock(&l->mutex);
     l->saving_position = atomic_load(&l->position);
+    l->bounces.saving = l->bounces.counted;
     uint64_t ahead = (uint64_t)atomic_load(&l->ahead);
     buf_append(&l->saving, slice_make(&ahead, sizeof(ahead)));
     limiting_locks_save(l, &l->saving);
@@ -226,7 +232,7 @@ static void gather(struct limiting *l)
 static void save_work(struct job *j)
 {
     struct limiting *l = CONTAINER_OF(j, struct limiting, job);
-    l->saved = write_snapshot(l, buf_slice(&l->saving), l->saving_position, limiting_now(l));
+    l->saved = write_snapshot(l);
 }
 
 static void save_done(struct job *j)
@@ -234,16 +240,28 @@ static void save_done(struct job *j)
     struct limiting *l = CONTAINER_OF(j, struct limiting, job);
     l->is_saving = false;
     buf_fini(&l->saving);
-    if (l->saved == 0)
+    if (l->saved == 0) {
         l->saved_position = l->saving_position;
-    else
+        l->bounces.saved = l->bounces.saving;
+    } else {
         log_error("snapshot-failed", LOG_C("path", l->config.snapshot),
                   LOG_E("error", l->saved));
+    }
+}
+
+/* Delivery's journal is kept for us up to where we have counted: worth a snapshot. */
+static bool is_saved(struct limiting *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    uint64_t counted = l->bounces.counted;
+    pthread_mutex_unlock(&l->mutex);
+    return l->saved_position == atomic_load(&l->position) &&
+           counted <= l->bounces.saved + SAVE_BYTES && counted >= l->bounces.saved;
 }
 
 void limiting_save_some(struct limiting *l)
 {
-    if (l->is_saving || l->saved_position == atomic_load(&l->position))
+    if (l->is_saving || is_saved(l))
         return;
     gather(l);
     l->job = (struct job){.work = save_work, .done = save_done, .loop = l->config.loop};
@@ -257,12 +275,12 @@ void limiting_save_some(struct limiting *l)
 
 void limiting_save_last(struct limiting *l)
 {
-    if (l->saved_position == atomic_load(&l->position))
+    if (is_saved(l))
         return;
     gather(l);
     int err = l->saving.error;
     if (err == 0)
-        err = write_snapshot(l, buf_slice(&l->saving), l->saving_position, limiting_now(l));
+        err = write_snapshot(l);
     if (err < 0)
         log_error("snapshot-failed", LOG_C("path", l->config.snapshot), LOG_E("error", err));
 }
@@ -309,6 +327,7 @@ void limiting_tick(struct limiting *l)
     }
     limiter_sweep(l->limiter, now, SWEEP_EACH);
     pthread_mutex_unlock(&l->mutex);
+    limiting_bounces_look(l);
     if (l->ticks++ % SAVE_TICKS == 0)
         limiting_save_some(l);
 }

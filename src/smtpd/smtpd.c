@@ -339,6 +339,8 @@ static void open_limiting(struct smtpd *d)
         .ids = &d->service.ids,
         .node = d->service.node,
         .journal_dir = "journal/smtpd",
+        .outcomes = &d->role->pages->watermark[ROLE_DELIVERY],
+        .outcomes_dir = "journal/delivery",
         .snapshot = "snapshot/smtpd/limits",
     };
     d->service.limiting = limiting_new(&config);

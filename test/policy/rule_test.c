@@ -101,6 +101,34 @@ static void bad_lines(void **state)
     }
 }
 
+static void lines_without_effect(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        const char *error; /* NULL: it has one */
+    } rows[] = {
+        {"account bounces 100/1d lock", NULL},
+        {"customer bounces 100/1d defer", NULL},
+        {"credential refusals 100/1d notify", NULL},
+        {"host recipients 100/1d pace", NULL},
+        {"account complaints 5/1d lock", "complaints are not counted yet"},
+        {"message bounces 5 reject", "not of one message"},
+        {"host bounces 5/1d lock", "for credentials, accounts and customers"},
+        {"sender-domain refusals 5/1d lock", "for credentials, accounts and customers"},
+        {"account bounces 5/1d pace", "not pace"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct rule r;
+        const char *error;
+        slice word;
+        assert_true(rule_parse(slice_of(rows[i].line), &r, &error, &word));
+        bool has_effect = rule_has_effect(&r, &error);
+        if (has_effect != !rows[i].error || (error && !strstr(error, rows[i].error)))
+            fail_msg("%s: %s", rows[i].line, error ? error : "has an effect");
+    }
+}
+
 static void count_rule(void *ctx, const struct rule *r)
 {
     unsigned *sum = ctx;
@@ -127,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_lines),
         cmocka_unit_test(bad_lines),
+        cmocka_unit_test(lines_without_effect),
         cmocka_unit_test(files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,6 +54,17 @@ static const struct row {
      "00:00:00 CET, om 8 d 10 t/Works again 2026-12-01 00:00:00 CET, in 8 d 10 h"},
     {"account recipients 10/1h reject", "en", 10, 1, SPAN_HOUR, false, 550,
      "Sender rate exceeded, 10/1h (max 10). Works again 2026-11-22 15:00:00 CET, in 1 h"},
+    {"account bounces 100/1d defer", "en", 101, 0, SPAN_HOUR, false, 450,
+     "Too many bounces, 101/1d (max 100). Works again 2026-11-22 15:00:00 CET, in 1 h"},
+    {"account bounces 100/1d defer", "sv", 101, 0, SPAN_HOUR, false, 450,
+     "For manga returer per dygn/Too many bounces, 101/1d (max 100). Fungerar igen 2026-11-22 "
+     "15:00:00 CET, om 1 tim/Works again 2026-11-22 15:00:00 CET, in 1 h"},
+    {"account bounces 100/1d defer", "nb", 101, 0, SPAN_HOUR, false, 450,
+     "For mange returer pr dag/Too many bounces, 101/1d (max 100). Virker igjen 2026-11-22 "
+     "15:00:00 CET, om 1 t/Works again 2026-11-22 15:00:00 CET, in 1 h"},
+    {"account bounces 100/1d reject", "de", 101, 0, SPAN_HOUR, false, 550,
+     "Zu viele Ruecklaeufer pro Tag/Too many bounces, 101/1d (max 100). Geht wieder ab "
+     "2026-11-22 15:00:00 CET, in 1 Std/Works again 2026-11-22 15:00:00 CET, in 1 h"},
     {"message bytes 10MB reject", "en", 0, 10000001, 0, false, 552,
      "Max 10MB permitted per message"},
 };
