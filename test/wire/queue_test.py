@@ -49,14 +49,15 @@ def test_hold_and_release(case):
     post(server, "a@example.net")
     post(server, "b@held.example", "c@example.net", login=OTHER)
     arrived(sink, "c@example.net")
-    assert states(server) == {"a@example.net": "frozen", "b@held.example": "held"}, states(server)
+    kept = {"a@example.net": "frozen", "b@held.example": "held"}
+    wait_for("only what is held to be left", lambda: states(server) == kept)
     assert recipients(server, "--state", "frozen") == ["a@example.net"]
     assert "all mail of its account is held" in server.cli("queue", "list").stdout
     # Over a restart, whatever the end of the daemon was.
     for end in (server.stop, server.kill_all):
         end()
         server.start()
-        assert states(server) == {"a@example.net": "frozen", "b@held.example": "held"}
+        wait_for("what was held to be so again", lambda: states(server) == kept)
     assert server.ask("queue", "release", "--domain", "held.example")["recipients"] == 1
     arrived(sink, "c@example.net", "b@held.example")
     assert "1 recipient of 1 message released" in server.cli("queue", "release", "--account", LOGIN).stdout
