@@ -220,16 +220,22 @@ static void test_restart_keeps_everything(void **state)
     journal_reader_close(&r);
 }
 
-static void test_tail_is_cut(void **state)
+/* Of the two records the body of the last is damaged; without proof that its batch was synced
+ * it is a torn one. */
+static void tear_tail(struct fixture *f)
 {
-    struct fixture *f = *state;
     reopen(f);
     append(f, RECORD_MESSAGE, 1, 1000);
     uint64_t last = append(f, RECORD_MESSAGE, 2, 1000);
     journal_writer_close(&f->writer);
-    /* Without proof that the last batch was synced its record is a torn one. */
     atomic_store(&f->mark.durable, 0);
     damage(f, last + 200, 1);
+}
+
+static void test_tail_is_cut(void **state)
+{
+    struct fixture *f = *state;
+    tear_tail(f);
     reopen(f);
     assert_int_equal(f->recovery.quarantined, 0);
     assert_true(f->recovery.cut > 1000);
@@ -247,12 +253,7 @@ static void test_tail_is_cut(void **state)
 static void test_tail_is_cut_for_who_skips_bodies(void **state)
 {
     struct fixture *f = *state;
-    reopen(f);
-    append(f, RECORD_MESSAGE, 1, 1000);
-    uint64_t last = append(f, RECORD_MESSAGE, 2, 1000);
-    journal_writer_close(&f->writer);
-    atomic_store(&f->mark.durable, 0);
-    damage(f, last + 200, 1);
+    tear_tail(f);
     struct journal_reader *r = open_reader(f, 0);
     journal_reader_skip_bodies(r);
     reopen(f);
@@ -419,6 +420,15 @@ static void test_damage_nobody_knows(void **state)
     journal_reader_close(&r);
 }
 
+/* A segment that was to begin there when everything stopped: *path, without a header. */
+static void begin_segment(struct fixture *f, uint64_t base, char path[SEGMENT_PATH_SIZE])
+{
+    assert_int_equal(segment_path(DIR, base, path), 0);
+    int fd = openat(f->env.root_fd, path, O_CREAT | O_RDWR, 0640);
+    assert_int_equal(ftruncate(fd, 4096), 0);
+    close(fd);
+}
+
 static void test_unused_segment_is_dropped(void **state)
 {
     struct fixture *f = *state;
@@ -427,10 +437,7 @@ static void test_unused_segment_is_dropped(void **state)
     uint64_t end = atomic_load(&f->mark.durable);
     journal_writer_close(&f->writer);
     char path[SEGMENT_PATH_SIZE];
-    assert_int_equal(segment_path(DIR, end, path), 0);
-    int fd = openat(f->env.root_fd, path, O_CREAT | O_RDWR, 0640);
-    assert_int_equal(ftruncate(fd, 4096), 0);
-    close(fd);
+    begin_segment(f, end, path);
     reopen(f);
     assert_int_equal(f->recovery.quarantined, 0);
     assert_int_equal(f->recovery.position, end + SEGMENT_HEADER_LEN);
@@ -462,12 +469,8 @@ static void test_end_without_writer(void **state)
     assert_int_equal(end_without_writer(f), end);
     journal_writer_close(&f->writer);
     assert_int_equal(end_without_writer(f), end);
-    /* A segment was to begin when everything stopped. */
     char path[SEGMENT_PATH_SIZE];
-    assert_int_equal(segment_path(DIR, end, path), 0);
-    int fd = openat(f->env.root_fd, path, O_CREAT | O_RDWR, 0640);
-    assert_int_equal(ftruncate(fd, 4096), 0);
-    close(fd);
+    begin_segment(f, end, path);
     assert_int_equal(end_without_writer(f), end);
     assert_int_equal(unlinkat(f->env.root_fd, path, 0), 0);
     damage(f, last + 200, 1); /* a record that is torn */
